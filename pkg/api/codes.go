@@ -1,0 +1,94 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// Code names a failure; programs branch on it, so a code never changes its meaning.
+type Code string
+
+// The codes that the service answers with.
+const (
+	CodeInvalidRequest     Code = "invalid-request"
+	CodeUnauthenticated    Code = "unauthenticated"
+	CodeKeyDisabled        Code = "key-disabled"
+	CodeKeyExpired         Code = "key-expired"
+	CodeForbidden          Code = "forbidden"
+	CodeHostNotAllowed     Code = "host-not-allowed"
+	CodeOriginNotAllowed   Code = "origin-not-allowed"
+	CodeNotFound           Code = "not-found"
+	CodeKeyNotFound        Code = "key-not-found"
+	CodeOrgNotFound        Code = "org-not-found"
+	CodeNoActiveKey        Code = "no-active-key"
+	CodeMethodNotAllowed   Code = "method-not-allowed"
+	CodeNameTaken          Code = "name-taken"
+	CodeKeyRecentlyUsed    Code = "key-recently-used"
+	CodeNotRecoverable     Code = "not-recoverable"
+	CodePreconditionFailed Code = "precondition-failed"
+	CodeIdempotency        Code = "idempotency-mismatch"
+	CodeBodyTooLarge       Code = "body-too-large"
+	CodeUnsupportedMedia   Code = "unsupported-media-type"
+	CodeInternal           Code = "internal"
+	CodeUnavailable        Code = "unavailable"
+)
+
+// CodeInfo is all that is known of a code: the HTTP status it is answered with and the problem's title (RFC 9457).
+type CodeInfo struct {
+	Code   Code
+	Status int
+	Title  string
+}
+
+// Codes is the one table of failures; the server's answers, the client's exit codes, docs and tests derive from it.
+func Codes() []CodeInfo {
+	return []CodeInfo{
+		{CodeInvalidRequest, http.StatusBadRequest, "The request is not valid"},
+		{CodeUnauthenticated, http.StatusUnauthorized, "No valid credential"},
+		{CodeKeyDisabled, http.StatusUnauthorized, "The key is disabled"},
+		{CodeKeyExpired, http.StatusUnauthorized, "The key has expired"},
+		{CodeForbidden, http.StatusForbidden, "Not permitted"},
+		{CodeHostNotAllowed, http.StatusForbidden, "The Host header is not this service's"},
+		{CodeOriginNotAllowed, http.StatusForbidden, "The Origin header is not allowed"},
+		{CodeNotFound, http.StatusNotFound, "No such resource"},
+		{CodeKeyNotFound, http.StatusNotFound, "No such key"},
+		{CodeOrgNotFound, http.StatusNotFound, "No such organisation"},
+		{CodeNoActiveKey, http.StatusNotFound, "The organisation has no active key"},
+		{CodeMethodNotAllowed, http.StatusMethodNotAllowed, "The method is not allowed here"},
+		{CodeNameTaken, http.StatusConflict, "The name is taken"},
+		{CodeKeyRecentlyUsed, http.StatusConflict, "The key was used in the last 24 hours"},
+		{CodeNotRecoverable, http.StatusConflict, "The secret was not kept"},
+		{CodePreconditionFailed, http.StatusPreconditionFailed, "It was changed in between"},
+		{CodeIdempotency, http.StatusUnprocessableEntity, "The idempotency key was used for something else"},
+		{CodeBodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large"},
+		{CodeUnsupportedMedia, http.StatusUnsupportedMediaType, "The body must be JSON"},
+		{CodeInternal, http.StatusInternalServerError, "The service failed"},
+		{CodeUnavailable, http.StatusServiceUnavailable, "The service is not available"},
+	}
+}
+
+// Info returns what is known of c; for a code this version does not know, ok is false and the status 500.
+func (c Code) Info() (info CodeInfo, ok bool) {
+	for _, i := range Codes() {
+		if i.Code == c {
+			return i, true
+		}
+	}
+	return CodeInfo{Code: c, Status: http.StatusInternalServerError, Title: string(c)}, false
+}
+
+// Problem is an RFC 9457 problem with the members that Keyfob adds: a stable code, the request's id and, where one is
+// known, what to do next.
+type Problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      Code   `json:"code"`
+	RequestID string `json:"request_id"`
+	Fix       string `json:"fix,omitempty"`
+
+	// LastUsedAt and Calls24h come with CodeKeyRecentlyUsed.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	Calls24h   int64      `json:"calls_24h,omitempty"`
+}
