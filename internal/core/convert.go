@@ -1,0 +1,70 @@
+package core
+
+import (
+	"maps"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+func orgOf(o store.Org) Org { return Org{ID: o.ID, Slug: o.Slug, Name: o.Name} }
+
+func userOf(u store.User) User { return User{ID: u.ID, Name: u.Name} }
+
+func sessionOf(s store.Session) Session {
+	return Session{
+		ID: s.ID, Hint: s.Hint, UserID: s.UserID, CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt,
+		ExpiresAt: lastSign(s).Add(IdleLimit),
+	}
+}
+
+// lastSign is when the session was last used, or made.
+func lastSign(s store.Session) time.Time {
+	if s.LastUsedAt.IsZero() {
+		return s.CreatedAt
+	}
+	return s.LastUsedAt
+}
+
+func actorOf(a store.Actor) Actor { return Actor{Type: api.ActorType(a.Type), ID: a.ID, Name: a.Name} }
+
+func (a Actor) row() store.Actor { return store.Actor{Type: string(a.Type), ID: a.ID, Name: a.Name} }
+
+// key is k as the world may see it at now, with the use that is not written yet.
+func (s *Service) key(k store.Key, now time.Time) Key {
+	out := Key{
+		ID: k.ID, OrgID: k.OrgID, Name: k.Name, Status: statusOf(k, now), CreatedAt: k.CreatedAt, CreatedBy: actorOf(k.CreatedBy),
+		UpdatedAt: k.UpdatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, Tags: maps.Clone(k.Tags), Revision: k.Revision,
+		Secrets: make([]SecretVersion, len(k.Secrets)),
+	}
+	for i, v := range k.Secrets {
+		used := s.usage.last(k.ID, v.Version, v.LastUsedAt)
+		out.Secrets[i] = SecretVersion{
+			Version: v.Version, Hint: v.Hint, State: api.SecretState(v.State),
+			CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, LastUsedAt: used,
+		}
+		if used.After(out.LastUsedAt) {
+			out.LastUsedAt = used
+		}
+		out.Recoverable = out.Recoverable || v.Sealed && v.State == store.StateCurrent
+	}
+	return out
+}
+
+func statusOf(k store.Key, now time.Time) api.KeyStatus {
+	switch {
+	case k.Disabled:
+		return api.StatusDisabled
+	case past(k.ExpiresAt, now):
+		return api.StatusExpired
+	}
+	return api.StatusEnabled
+}
+
+// past says whether an expiry has come; the zero time never does.
+func past(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
+
+func eventOf(e store.Event) Event {
+	return Event{ID: e.ID, At: e.At, Type: e.Type, OrgID: e.OrgID, KeyID: e.KeyID, Actor: actorOf(e.Actor), Data: e.Data}
+}

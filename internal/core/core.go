@@ -1,0 +1,117 @@
+// Package core is the domain: the rules of organisations, sessions, keys, their secrets and the events that record them.
+//
+// Every rule about who may do what, what a name may be and which secret opens something is here and nowhere else. The
+// package must not know HTTP, SQL, files or the environment.
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// Config is what a Service is made of.
+type Config struct {
+	Store    store.Store
+	Material Material
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // nil: none
+}
+
+// Service is the domain over one store. It is safe for concurrent use. Close it before the store.
+type Service struct {
+	store  store.Store
+	keys   material
+	clock  func() time.Time
+	log    *slog.Logger
+	usage  *usage
+	pinged lastPing
+}
+
+const newTimeout = 10 * time.Second
+
+// New makes a service and starts the goroutine that writes the use of keys; Close stops it. A store that was made under
+// other material answers ErrMaterial.
+func New(cfg Config) (*Service, error) {
+	if cfg.Store == nil {
+		return nil, errors.New("core: no store")
+	}
+	keys, err := newMaterial(cfg.Material)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{store: cfg.Store, keys: keys, clock: cfg.Now, log: cfg.Log}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), newTimeout)
+	defer cancel()
+	if err := s.claim(ctx); err != nil {
+		return nil, err
+	}
+	s.usage = newUsage(s.store, s.log, s.now)
+	return s, nil
+}
+
+// now is the time as the store keeps it: microseconds, UTC.
+func (s *Service) now() time.Time { return micro(s.clock()) }
+
+func micro(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMicro(t.UnixMicro()).UTC()
+}
+
+// lastPing remembers when the store last proved itself.
+type lastPing struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+const pingEvery = time.Second
+
+// Ready says whether the store can be read and written: nil, or CodeUnavailable. It asks the store, which costs a synced
+// write, at most once a second.
+func (s *Service) Ready(ctx context.Context) error {
+	s.pinged.mu.Lock()
+	at := s.pinged.at
+	s.pinged.mu.Unlock()
+	now := s.now()
+	if age := now.Sub(at); age >= 0 && age < pingEvery {
+		return nil
+	}
+	if err := s.store.Ping(ctx); err != nil {
+		return &Error{Code: api.CodeUnavailable, Detail: "the store can't be read and written", err: err}
+	}
+	s.pinged.mu.Lock()
+	defer s.pinged.mu.Unlock()
+	s.pinged.at = now
+	return nil
+}
+
+// Close writes the use of keys that is not written yet and stops the goroutine that New started. It does not close the
+// store. A second Close does nothing.
+func (s *Service) Close(ctx context.Context) error {
+	if err := s.usage.close(ctx); err != nil {
+		return fmt.Errorf("use of keys is not all written: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) view(ctx context.Context, fn func(store.Tx) error) error {
+	return fault(s.store.View(ctx, fn))
+}
+
+func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
+	return fault(s.store.Update(ctx, fn))
+}

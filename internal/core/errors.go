@@ -1,0 +1,77 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// Error is a refusal that the caller can do something about. Any other error of this package is a fault of the service.
+type Error struct {
+	Code   api.Code
+	Detail string // names the input and the reason; never a secret
+	Fix    string // what to do next; may be empty
+
+	// LastUsedAt and Calls24h come with api.CodeKeyRecentlyUsed.
+	LastUsedAt time.Time
+	Calls24h   int64
+
+	err error
+}
+
+// Error returns the detail.
+func (e *Error) Error() string { return e.Detail }
+
+// Unwrap returns the cause, where there is one.
+func (e *Error) Unwrap() error { return e.err }
+
+// refusef makes an Error.
+func refusef(code api.Code, fix, format string, args ...any) *Error {
+	return &Error{Code: code, Fix: fix, Detail: fmt.Sprintf(format, args...)}
+}
+
+func invalidf(format string, args ...any) *Error {
+	return refusef(api.CodeInvalidRequest, "", format, args...)
+}
+
+// fault turns a busy store into a refusal; every other error stays what it is.
+func fault(err error) error {
+	if errors.Is(err, store.ErrBusy) {
+		return &Error{Code: api.CodeUnavailable, Detail: "the store is busy", Fix: "try again", err: err}
+	}
+	return err
+}
+
+// shown is s as an error may show it: quoted, cut, and never a secret, which people do paste into the wrong field.
+func shown(s string) string {
+	const most = 80
+	if holdsSecret(s) {
+		return "(a secret)"
+	}
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// holdsSecret says whether s holds a secret or a large part of one.
+func holdsSecret(s string) bool {
+	const part = 20 // of 38 characters
+	s = strings.ToLower(s)
+	for {
+		_, after, found := strings.Cut(s, "kf")
+		if !found {
+			return false
+		}
+		s = after
+		after = strings.TrimPrefix(after, "s")
+		if body, ok := strings.CutPrefix(after, "_"); ok && len(body)-len(strings.TrimLeft(body, "0123456789abcdefghijklmnopqrstuvwxyz")) >= part {
+			return true
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package core
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// eventTypes lists every type of event.
+func eventTypes() []string {
+	return []string{
+		"key.created", "key.renamed", "key.updated", "key.disabled", "key.enabled", "key.deleted", "key.revealed",
+		"session.created", "session.ended", "session.refused", "org.created",
+	}
+}
+
+// Events returns a page of the org's events, newest first; with After, oldest first from the event after that one on.
+func (s *Service) Events(ctx context.Context, p Principal, org string, in ListEvents) (EventPage, error) {
+	f, err := eventFilterOf(in)
+	if err != nil {
+		return EventPage{}, err
+	}
+	limit := f.Limit
+	f.Limit++ // one more tells whether there is a next page
+	var (
+		rows []store.Event
+		mark fingerprint
+	)
+	err = s.view(ctx, func(tx store.Tx) error {
+		o, err := access(tx, p, org, api.EventsRead)
+		if err != nil {
+			return err
+		}
+		mark = eventMark(o.ID, in)
+		page := f
+		if in.Token != "" {
+			var ok bool
+			if page.After, ok = afterEvent(in.Token, mark); !ok {
+				return badToken()
+			}
+		}
+		if page.KeyID, err = eventKey(tx, o.ID, in.Key); err != nil {
+			return err
+		}
+		rows, err = tx.Events(o.ID, page)
+		return err
+	})
+	if err != nil {
+		return EventPage{}, fmt.Errorf("list events: %w", err)
+	}
+	var page EventPage
+	if len(rows) > limit {
+		rows = rows[:limit]
+		page.NextToken = base64.RawURLEncoding.EncodeToString(append(mark.token(), rows[limit-1].ID...))
+	}
+	page.Events = make([]Event, len(rows))
+	for i, r := range rows {
+		page.Events[i] = eventOf(r)
+	}
+	return page, nil
+}
+
+func eventFilterOf(in ListEvents) (store.EventFilter, error) {
+	f := store.EventFilter{Since: micro(in.Since), After: in.After, Ascending: in.After != ""}
+	var err error
+	if f.Limit, err = limitOf(in.Limit); err != nil {
+		return f, err
+	}
+	if in.After != "" && !isID(eventPrefix, in.After) {
+		return f, invalidf("%s is not the id of an event", shown(in.After))
+	}
+	if err := setType(&f, in.Type); err != nil {
+		return f, err
+	}
+	return f, setActor(&f, in.Actor)
+}
+
+// setType takes a type or what stands before the dot of some.
+func setType(f *store.EventFilter, kind string) error {
+	all := eventTypes()
+	switch {
+	case kind == "":
+	case slices.Contains(all, kind):
+		f.Type = kind
+	case slices.ContainsFunc(all, func(t string) bool { return strings.HasPrefix(t, kind+".") }):
+		f.Subject = kind
+	default:
+		return refusef(api.CodeInvalidRequest, "take one of "+strings.Join(all, ", ")+", or what stands before the dot",
+			"there are no events of the type %s", shown(kind))
+	}
+	return nil
+}
+
+// setActor takes an id or a name.
+func setActor(f *store.EventFilter, actor string) error {
+	switch {
+	case actor == "":
+	case looksLikeSecret(actor):
+		return invalidf("an actor is named by name or id here, not by a secret")
+	case len(actor) > refMaxBytes || !utf8.ValidString(actor):
+		return invalidf("%s is not the name or id of an actor", shown(actor))
+	case isID(userPrefix, actor) || isID(keyPrefix, actor):
+		f.ActorID = actor
+	default:
+		f.ActorName = norm.NFC.String(actor)
+	}
+	return nil
+}
+
+// eventKey returns the id of the key that ref names; an id may also be a deleted key's, which its events still know.
+func eventKey(tx store.Tx, orgID, ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	row, err := findKey(tx, orgID, ref)
+	if err == nil || !isID(keyPrefix, ref) {
+		return row.ID, err
+	}
+	known, err2 := tx.Events(orgID, store.EventFilter{KeyID: ref, Limit: 1})
+	if err2 != nil || len(known) > 0 {
+		return ref, err2
+	}
+	return "", err
+}
+
+func eventMark(orgID string, in ListEvents) fingerprint {
+	return markOf("events", orgID, in.After, in.Key, in.Actor, in.Type, in.Since.UTC().Format(time.RFC3339Nano))
+}
+
+func afterEvent(token string, mark fingerprint) (string, bool) {
+	b, ok := mark.open(token)
+	return string(b), ok && isID(eventPrefix, string(b))
+}
+
+// sessionEvent writes what happened to a session once for each org that its user is in, so that each can read it.
+func (s *Service) sessionEvent(tx store.Tx, kind string, p Principal, facts map[string]string) error {
+	data := map[string]string{"session": p.Session.ID, "hint": p.Session.Hint}
+	maps.Copy(data, facts)
+	in, err := tx.MembershipsOf(p.User.ID)
+	if err != nil {
+		return err
+	}
+	if len(in) == 0 {
+		in = []store.OrgMembership{{}} // of no org
+	}
+	for _, m := range in {
+		if err := s.addEvent(tx, Event{Type: kind, OrgID: m.Org.ID, Actor: p.Actor(), Data: data}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

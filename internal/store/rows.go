@@ -1,0 +1,278 @@
+package store
+
+import "time"
+
+// Times are kept with microseconds in UTC; the zero time is "none".
+
+// Kinds of material.
+const (
+	MaterialMasterKey = "master-key"
+	MaterialPepper    = "pepper"
+)
+
+// Material names a secret that the database depends on and does not hold.
+type Material struct {
+	Kind    string
+	ID      string
+	AddedAt time.Time
+}
+
+// Org is an organisation.
+type Org struct {
+	ID          string
+	Slug        string // unique
+	Name        string
+	Recoverable bool   // new secrets are also kept sealed
+	DataKey     []byte // wrapped by the master key MasterKeyID
+	MasterKeyID string
+	CreatedAt   time.Time
+}
+
+// User is a person or a machine account.
+type User struct {
+	ID        string
+	Name      string
+	CreatedAt time.Time
+}
+
+// Membership is what a user is in an org.
+type Membership struct {
+	OrgID     string
+	UserID    string
+	Role      string
+	CreatedAt time.Time
+}
+
+// OrgMembership is a membership with its org.
+type OrgMembership struct {
+	Org  Org
+	Role string
+}
+
+// Session is a signed-in user.
+type Session struct {
+	ID         string
+	UserID     string
+	Hint       string
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	EndedAt    time.Time
+	RefusedAt  time.Time // when a refusal was last recorded
+}
+
+// NewSession is a session as it is added.
+type NewSession struct {
+	Session
+	Digest   [32]byte // unique
+	PepperID string
+}
+
+// Actor is who did something.
+type Actor struct {
+	Type string
+	ID   string
+	Name string
+}
+
+// Key is an API key. Its folded name is unique among the keys of its org that are not deleted.
+type Key struct {
+	ID         string
+	OrgID      string
+	Name       string
+	FoldedName string
+	Disabled   bool
+	Tags       map[string]string
+	CreatedAt  time.Time
+	CreatedBy  Actor
+	UpdatedAt  time.Time
+	ExpiresAt  time.Time
+	DeletedAt  time.Time
+	LastUsedAt time.Time // of any of its secrets; written by RecordUses alone
+	Revision   int64     // starts at 1
+	Secrets    []Secret  // by version; read, never written with the key
+}
+
+// States of a secret.
+const (
+	StateCurrent  = "current"
+	StateNext     = "next"
+	StateRetiring = "retiring"
+)
+
+// Secret is what may be shown of one version of a key's secret.
+type Secret struct {
+	KeyID      string
+	Version    int
+	State      string
+	Hint       string
+	Sealed     bool // a sealed copy is kept
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt time.Time
+}
+
+// NewSecret is a secret as it is added.
+type NewSecret struct {
+	KeyID     string
+	Version   int
+	State     string
+	Hint      string
+	Digest    [32]byte // unique, over all orgs
+	PepperID  string
+	Sealed    []byte // nil: no sealed copy
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Holder is what a presented secret leads to.
+type Holder struct {
+	Org     Org
+	Key     Key
+	Version int // of the presented secret
+}
+
+// KeyStatus is what a list can be narrowed to.
+type KeyStatus uint8
+
+// The statuses. An expired key is one that is not disabled.
+const (
+	AnyStatus KeyStatus = iota
+	Enabled
+	Disabled
+	Expired
+)
+
+// KeySort is what a list is ordered by, with the id as the last resort.
+type KeySort uint8
+
+// The orders, each upwards. A key that was never used stands before every other, one that never expires after.
+const (
+	ByID KeySort = iota
+	ByName
+	ByLastUse
+	ByExpiry
+)
+
+// KeyFilter asks for a page of keys.
+type KeyFilter struct {
+	After      KeyPosition
+	Limit      int
+	Sort       KeySort
+	Descending bool
+
+	Status        KeyStatus
+	Now           time.Time // decides what is expired
+	Tags          []string  // NAME=VALUE, all of them
+	NeverUsed     bool
+	UnusedSince   time.Time // not used at or after it; zero: any
+	ExpiresBefore time.Time // zero: any
+}
+
+// KeyPosition is a place in an order: the id of the last key of the page before and what it was ordered by. The zero
+// position is before the first.
+type KeyPosition struct {
+	ID         string
+	FoldedName string    // ByName
+	At         time.Time // ByLastUse and ByExpiry
+}
+
+// Position returns where k stands in an order.
+func (k Key) Position(sort KeySort) KeyPosition {
+	p := KeyPosition{ID: k.ID}
+	switch sort {
+	case ByID:
+	case ByName:
+		p.FoldedName = k.FoldedName
+	case ByLastUse:
+		p.At = k.LastUsedAt
+	case ByExpiry:
+		p.At = k.ExpiresAt
+	}
+	return p
+}
+
+// KeyUse is what is known of the use of a key.
+type KeyUse struct {
+	KeyID   string
+	Secrets []SecretUse
+	Minutes []MinuteUse
+	Callers []CallerUse
+}
+
+// SecretUse is the last use of one version of a secret.
+type SecretUse struct {
+	Version       int
+	At            time.Time
+	AddressPrefix string
+	Agent         string
+}
+
+// MinuteUse is how often a key was used in a minute, counted from 1970.
+type MinuteUse struct {
+	Minute int64
+	Calls  int64
+}
+
+// CallersMax is how many callers of a key are kept.
+const CallersMax = 20
+
+// CallerUse is the last use of a key by one caller.
+type CallerUse struct {
+	AddressPrefix string
+	Agent         string
+	At            time.Time
+}
+
+// UseWindow says how far back use is summed up.
+type UseWindow struct {
+	Hour, Day int64     // the first minutes of them
+	Since     time.Time // the first moment that callers count from
+}
+
+// UseSum is the use of a key in a window.
+type UseSum struct {
+	Hour, Day int64       // calls
+	Callers   []CallerUse // latest first
+}
+
+// Age says what is old enough to be thrown away.
+type Age struct {
+	Minute  int64     // calls in minutes before it
+	Callers time.Time // callers that were last seen before it
+	Answers time.Time // answers that expired at or before it
+}
+
+// Answer is what a repeated create is answered with.
+type Answer struct {
+	ID          [32]byte
+	Fingerprint [32]byte // of the request
+	KeyID       string
+	Sealed      []byte // the secret; nil once the key is deleted
+	ExpiresAt   time.Time
+}
+
+// EventFilter asks for a page of events, newest first, or oldest first with Ascending. Of Key, ActorID, ActorName, Type and
+// Subject an empty one is any.
+type EventFilter struct {
+	After     string // the last id of the page before; empty: from the start
+	Limit     int
+	Ascending bool
+
+	KeyID     string
+	ActorID   string
+	ActorName string
+	Type      string
+	Subject   string    // what stands before the dot of the type
+	Since     time.Time // zero: any
+}
+
+// Event is one thing that happened.
+type Event struct {
+	ID    string
+	At    time.Time
+	Type  string
+	OrgID string // empty: no org is concerned
+	KeyID string // empty: no key is concerned
+	Actor Actor
+	Data  map[string]string
+}

@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+// useStatements are prepared once for all the keys of a call.
+type useStatements struct {
+	t     *tx
+	stmts map[string]*sql.Stmt
+}
+
+func (u *useStatements) exec(query string, args ...any) error {
+	stmt := u.stmts[query]
+	if stmt == nil {
+		var err error
+		if stmt, err = u.t.tx.PrepareContext(u.t.ctx, query); err != nil { // close closes all
+			return rowError("use", err)
+		}
+		u.stmts[query] = stmt
+	}
+	_, err := stmt.ExecContext(u.t.ctx, args...)
+	return rowError("use", err)
+}
+
+func (u *useStatements) close() error {
+	var errs []error
+	for _, stmt := range u.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// RecordUses implements store.Tx.
+func (t *tx) RecordUses(uses []store.KeyUse) (err error) {
+	u := &useStatements{t, map[string]*sql.Stmt{}}
+	defer func() { err = errors.Join(err, u.close()) }()
+	for _, k := range uses {
+		if err := u.record(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	useSecret = `UPDATE secrets SET last_used_at = $3, last_prefix = $4, last_agent = $5
+		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
+	useKey = `UPDATE keys SET used_at = $2 WHERE id = $1 AND used_at < $2
+		AND EXISTS (SELECT 1 FROM secrets WHERE key_id = $1 AND version = $3)`
+	useMinute = `INSERT INTO key_minutes (key_id, minute, calls) SELECT $1, $2, $3 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+		ON CONFLICT (key_id, minute) DO UPDATE SET calls = calls + excluded.calls`
+	useCaller = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
+		SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+		ON CONFLICT (key_id, address, agent) DO UPDATE SET last_used_at = max(last_used_at, excluded.last_used_at)`
+	trimCallers = `DELETE FROM key_callers WHERE key_id = $1 AND (address, agent) NOT IN (
+		SELECT address, agent FROM key_callers WHERE key_id = $1 ORDER BY last_used_at DESC, address, agent LIMIT $2)`
+)
+
+func (u *useStatements) record(k store.KeyUse) error {
+	for _, s := range k.Secrets {
+		if err := u.exec(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent)); err != nil {
+			return err
+		}
+		if err := u.exec(useKey, k.KeyID, micros(s.At), s.Version); err != nil {
+			return err
+		}
+	}
+	for _, m := range k.Minutes {
+		if err := u.exec(useMinute, k.KeyID, m.Minute, m.Calls); err != nil {
+			return err
+		}
+	}
+	for _, c := range k.Callers {
+		if err := u.exec(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At)); err != nil {
+			return err
+		}
+	}
+	if len(k.Callers) == 0 {
+		return nil
+	}
+	return u.exec(trimCallers, k.KeyID, store.CallersMax)
+}
+
+// KeyUse implements store.Tx.
+func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
+	var sum store.UseSum
+	const calls = `SELECT ifnull(sum(calls) FILTER (WHERE minute >= $2), 0), ifnull(sum(calls) FILTER (WHERE minute >= $3), 0)
+		FROM key_minutes WHERE key_id = $1 AND minute >= min($2, $3)`
+	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day}, &sum.Hour, &sum.Day); err != nil {
+		return sum, err
+	}
+	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
+		ORDER BY last_used_at DESC, address, agent`
+	err := t.rows("callers", callers, []any{keyID, micros(w.Since)}, func(r scanner) error {
+		var c store.CallerUse
+		err := r.Scan(&c.AddressPrefix, &c.Agent, moment{&c.At})
+		sum.Callers = append(sum.Callers, c)
+		return err
+	})
+	return sum, err
+}
+
+// Prune implements store.Tx.
+func (t *tx) Prune(a store.Age, limit int) (int, error) {
+	most := 0
+	for _, p := range []struct {
+		query string
+		until any
+	}{
+		{`DELETE FROM key_minutes WHERE (key_id, minute) IN (
+			SELECT key_id, minute FROM key_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)`, a.Minute},
+		{`DELETE FROM key_callers WHERE (key_id, address, agent) IN (
+			SELECT key_id, address, agent FROM key_callers WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2)`, micros(a.Callers)},
+		{`DELETE FROM answers WHERE id IN (
+			SELECT id FROM answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Answers)},
+	} {
+		res, err := t.tx.ExecContext(t.ctx, p.query, p.until, limit)
+		if err != nil {
+			return most, rowError("old rows", err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return most, rowError("old rows", err)
+		}
+		most = max(most, int(n))
+	}
+	return most, nil
+}
+
+// PutAnswer implements store.Tx.
+func (t *tx) PutAnswer(a store.Answer) error {
+	const q = `INSERT OR REPLACE INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)`
+	return t.exec("answer", q, a.ID[:], a.Fingerprint[:], a.KeyID, a.Sealed, micros(a.ExpiresAt))
+}
+
+// Answer implements store.Tx.
+func (t *tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
+	a := store.Answer{ID: id}
+	var fingerprint []byte
+	const q = `SELECT fingerprint, key_id, sealed, expires_at FROM answers WHERE id = $1 AND expires_at > $2`
+	if err := t.row("answer", q, []any{id[:], micros(now)}, &fingerprint, &a.KeyID, &a.Sealed, moment{&a.ExpiresAt}); err != nil {
+		return a, err
+	}
+	copy(a.Fingerprint[:], fingerprint)
+	return a, nil
+}

@@ -1,0 +1,104 @@
+// Package store is what the domain asks of a database: rows, the transactions that read and change them, and the errors
+// by which a database says no.
+//
+// It must not know the rules of the domain (internal/core), HTTP or a certain database. Every implementation passes the
+// conformance suite in storetest.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What a database answers when it can't do as asked; implementations wrap these.
+var (
+	ErrNotFound    = errors.New("no such row")
+	ErrExists      = errors.New("a row with this unique value exists")
+	ErrConflict    = errors.New("the row was changed in between")
+	ErrBusy        = errors.New("the database is busy")
+	ErrNewerSchema = errors.New("the database was made by a newer version")
+)
+
+// Store is a database. It is safe for concurrent use.
+type Store interface {
+	// View runs fn in one read-only transaction: all that it reads is of one moment, and holds every change whose Update
+	// returned before View was called.
+	View(ctx context.Context, fn func(Tx) error) error
+	// Update runs fn in one write transaction; no two run at the same time. The changes are kept, and on disk, when Update
+	// returns nil, and none is when it returns an error. fn must do nothing outside its Tx that can't be done twice: a
+	// database that finds a conflict runs it again.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Ping proves that the database can be read and written, by one small committed write.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Tx is a transaction, bound to the context and the call of View or Update that it was handed out by. A method that gets
+// or changes one row answers ErrNotFound when there is none, one that adds a row answers ErrExists when a unique value
+// is taken.
+type Tx interface {
+	// Materials returns the ids of the secret material that this database was made under.
+	Materials() ([]Material, error)
+	AddMaterial(m Material) error
+
+	AddOrg(o Org) error
+	Org(id string) (Org, error)
+	OrgBySlug(slug string) (Org, error)
+
+	AddUser(u User) error
+	User(id string) (User, error)
+
+	AddMembership(m Membership) error
+	Membership(orgID, userID string) (Membership, error)
+	// MembershipsOf returns the user's memberships with their orgs, by slug.
+	MembershipsOf(userID string) ([]OrgMembership, error)
+	// FirstMember returns the user who has had the role in the org for longest.
+	FirstMember(orgID, role string) (User, error)
+
+	AddSession(s NewSession) error
+	// SessionByDigest returns the session and its user, also when the session has ended.
+	SessionByDigest(digest [32]byte) (Session, User, error)
+	// TouchSession moves the last use forward to at, if it is unset or not after ifBefore; else it does nothing.
+	TouchSession(id string, at, ifBefore time.Time) error
+	// RefuseSession sets when a refusal was recorded, and says so, if it is unset or not after ifBefore; else it does nothing.
+	RefuseSession(id string, at, ifBefore time.Time) (bool, error)
+	// EndSession ends a session that has not ended; ErrNotFound when there is none such.
+	EndSession(id string, at time.Time) error
+
+	// AddKey adds a key and its first secret. ErrExists: the org has a key of this folded name that is not deleted.
+	AddKey(k Key, s NewSecret) error
+	// Key and KeyByName return a key that is not deleted, with its secrets.
+	Key(orgID, id string) (Key, error)
+	KeyByName(orgID, folded string) (Key, error)
+	// KeyByDigest returns the key that the secret with this digest opens, deleted or not.
+	KeyByDigest(digest [32]byte) (Holder, error)
+	// Keys returns a page of keys that are not deleted, with their secrets.
+	Keys(orgID string, f KeyFilter) ([]Key, error)
+	// ActiveKey returns, of the keys that are neither deleted nor disabled nor expired at now and whose current secret has
+	// a sealed copy, the one that was used last; failing any use, the one with the greatest id.
+	ActiveKey(orgID string, now time.Time) (Key, error)
+	// UpdateKey writes name, folded name, disabled, tags, expiry and update time and counts the revision up, if the
+	// revision is still k.Revision; else ErrConflict. The secrets stay as they are.
+	UpdateKey(k Key) error
+	// DeleteKey marks a key deleted under the same condition and wipes the sealed copies of its secrets, those in answers too.
+	DeleteKey(k Key, at time.Time) error
+	// SealedSecret returns the sealed copy; ErrNotFound when there is none.
+	SealedSecret(keyID string, version int) ([]byte, error)
+	// RecordUses moves last uses forward and adds calls up; an older use than the one recorded, or one of an unknown secret
+	// or key, is passed over. Of each key the CallersMax latest callers are kept.
+	RecordUses(uses []KeyUse) error
+	// KeyUse sums the recorded use of a key up.
+	KeyUse(keyID string, w UseWindow) (UseSum, error)
+	// Prune removes at most limit rows of each kind that are old enough, and returns the greatest number that it removed.
+	Prune(a Age, limit int) (int, error)
+
+	// PutAnswer adds an answer, in the place of an earlier one with its id.
+	PutAnswer(a Answer) error
+	// Answer returns an answer that has not expired at now.
+	Answer(id [32]byte, now time.Time) (Answer, error)
+
+	AddEvent(e Event) error
+	// Events returns a page of the events of an org.
+	Events(orgID string, f EventFilter) ([]Event, error)
+}
