@@ -1,0 +1,78 @@
+// Package daemon runs the service as a process: it opens the data directory and the secret material in it, puts store,
+// core and server together, and takes them down in order.
+//
+// It must not know what a request means, nor the client's side of the command line.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/sqlite"
+)
+
+const closeTimeout = 10 * time.Second
+
+// domain is core on its open store.
+type domain struct {
+	core  *core.Service
+	store store.Store
+}
+
+// openDomain opens the database and the material of a data directory, and makes both on the first run.
+func openDomain(ctx context.Context, dir dataDir, now func() time.Time, log *slog.Logger) (*domain, error) {
+	if err := checkClock(now()); err != nil {
+		return nil, err
+	}
+	material, err := dir.material()
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.Open(ctx, dir.database())
+	if errors.Is(err, store.ErrNewerSchema) {
+		return nil, &cliutil.Error{
+			Code: "newer-schema", Exit: cliutil.ExitFailed, Err: err,
+			Message: err.Error(), Hint: "run the version of keyfobd that made it, or a newer one",
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	service, err := core.New(core.Config{Store: db, Material: material, Now: now, Log: log}) //nolint:contextcheck // it outlives ctx
+	if errors.Is(err, core.ErrMaterial) {
+		err = &cliutil.Error{
+			Code: "material-wrong", Exit: cliutil.ExitFailed, Err: err,
+			Message: fmt.Sprintf("%s and %s in %s are not those that the database was made with", masterFile, pepperFile, dir),
+			Hint:    "put the two files back from a backup",
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store: %w", err), db.Close())
+	}
+	return &domain{core: service, store: db}, nil
+}
+
+// close writes what core still holds and closes the store.
+func (d *domain) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return errors.Join(d.core.Close(ctx), d.store.Close())
+}
+
+// checkClock refuses a clock that was never set: keys and sessions would be born expired, or live for decades.
+func checkClock(now time.Time) error {
+	if now.Year() >= 2020 {
+		return nil
+	}
+	return &cliutil.Error{
+		Code: "clock-wrong", Exit: cliutil.ExitFailed,
+		Message: "the system clock says " + now.UTC().Format(time.RFC3339),
+		Hint:    "set the clock: sessions and keys expire by it",
+	}
+}

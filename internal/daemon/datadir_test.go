@@ -1,0 +1,221 @@
+package daemon
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver, to break databases with
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+)
+
+func TestDataDirectoriesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	noError(t, os.WriteFile(file, nil, 0o600))
+	shared := t.TempDir()
+	noError(t, os.WriteFile(filepath.Join(shared, "thesis.txt"), nil, 0o600))
+	noError(t, os.Chmod(shared, 0o755))
+	tests := map[string]struct{ dir, code, message string }{
+		"a file":       {file, "data-dir-unusable", "not a directory"},
+		"below a file": {filepath.Join(file, "x"), "data-dir-unusable", "not a directory"},
+		"long name":    {filepath.Join(t.TempDir(), strings.Repeat("x", 300)), "data-dir-unusable", "too long"},
+		"shared":       {shared, "data-dir-exposed", "mode 0755"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := failure(t, serveRun(t.Context(), serveOptions(tt.dir)), tt.code, cliutil.ExitFailed)
+			if !strings.Contains(err.Message, tt.message) || !strings.Contains(err.Message, tt.dir) || err.Hint == "" {
+				t.Errorf("%q, %q", err.Message, err.Hint)
+			}
+		})
+	}
+	failure(t, serveRun(t.Context(), serveOptions("")), "usage", cliutil.ExitUsage)
+	if entries, err := os.ReadDir(shared); err != nil || len(entries) != 1 || mode(t, shared) != 0o755 {
+		t.Errorf("the shared directory was changed: %v, %v", entries, err)
+	}
+}
+
+func TestReadOnlyDataDirectory(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root writes everywhere")
+	}
+	dir := privateDir(t)
+	noError(t, os.Mkdir(dir, 0o500))
+	err := failure(t, serveRun(t.Context(), serveOptions(dir)), "data-dir-unusable", cliutil.ExitFailed)
+	if !strings.Contains(err.Message, "permission denied") {
+		t.Errorf("%q", err.Message)
+	}
+}
+
+func TestTheDirectoryIsClosedToOthers(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	noError(t, os.Mkdir(dir, 0o700))
+	noError(t, os.Chmod(dir, 0o755))
+	bootstrap(t, dir)
+	if got := mode(t, dir); got != 0o700 {
+		t.Errorf("an empty directory has mode %o", got)
+	}
+	noError(t, os.Chmod(dir, 0o750))
+	noError(t, os.Chmod(filepath.Join(dir, "master.key"), 0o644))
+	bootstrap(t, dir)
+	if mode(t, dir) != 0o700 || mode(t, filepath.Join(dir, "master.key")) != 0o600 {
+		t.Errorf("modes %o and %o", mode(t, dir), mode(t, filepath.Join(dir, "master.key")))
+	}
+}
+
+func TestDatabasesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		spoil   func(t *testing.T, dir string)
+		code    string
+		message string
+	}{
+		"no master key": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.Remove(filepath.Join(dir, "master.key")))
+		}, "material-missing", "master.key is missing"},
+		"no pepper": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.Remove(filepath.Join(dir, "pepper.key")))
+		}, "material-missing", "pepper.key is missing"},
+		"damaged pepper": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.WriteFile(filepath.Join(dir, "pepper.key"), []byte("0badf00d"), 0o600))
+		}, "material-damaged", "64 hexadecimal digits"},
+		"another pepper": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.WriteFile(filepath.Join(dir, "pepper.key"), []byte(strings.Repeat("ab", 32)), 0o600))
+		}, "material-wrong", "not those"},
+		"newer schema": {func(t *testing.T, dir string) {
+			t.Helper()
+			db, err := sql.Open("sqlite", filepath.Join(dir, "keyfob.db"))
+			noError(t, err)
+			_, err = db.ExecContext(t.Context(), `UPDATE schema_migrations SET version = version + 1000`)
+			noError(t, errors.Join(err, db.Close()))
+		}, "newer-schema", "newer version"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := privateDir(t)
+			bootstrap(t, dir)
+			tt.spoil(t, dir)
+			before := listing(t, dir)
+			err := failure(t, serveRun(t.Context(), serveOptions(dir)), tt.code, cliutil.ExitFailed)
+			if !strings.Contains(err.Message, tt.message) || !strings.Contains(err.Message, dir) || err.Hint == "" {
+				t.Errorf("%q, %q", err.Message, err.Hint)
+			}
+			for _, made := range []string{"master.key", "pepper.key"} {
+				if !before[made] && listing(t, dir)[made] {
+					t.Errorf("%s was made", made)
+				}
+			}
+		})
+	}
+}
+
+func listing(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	noError(t, err)
+	names := map[string]bool{}
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	return names
+}
+
+func TestADatabaseOfAnotherProgram(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	bootstrap(t, dir)
+	noError(t, os.WriteFile(filepath.Join(dir, "keyfob.db"), []byte(strings.Repeat("no database ", 100)), 0o600))
+	err := serveRun(t.Context(), serveOptions(dir))
+	if err == nil || !strings.Contains(err.Error(), "keyfob.db") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheClockMustBeSet(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	opts := serveOptions(dir)
+	opts.Now = func() time.Time { return time.Unix(60, 0) }
+	err := failure(t, serveRun(t.Context(), opts), "clock-wrong", cliutil.ExitFailed)
+	if !strings.Contains(err.Message, "1970-01-01T00:01:00Z") {
+		t.Errorf("%q", err.Message)
+	}
+	if listing(t, dir)["master.key"] {
+		t.Error("material was made")
+	}
+}
+
+func TestManyFirstStartsAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	r := make(chan bootstrapped, 8)
+	var wg sync.WaitGroup
+	for range cap(r) {
+		wg.Go(func() { r <- bootstrap(t, dir) })
+	}
+	wg.Wait()
+	close(r)
+	service := start(t, dir, nil)
+	var first bootstrapped
+	for got := range r {
+		if first.Session == "" {
+			first = got
+		}
+		if got.Org != first.Org || got.User != first.User {
+			t.Errorf("%+v and %+v", got, first)
+		}
+		if status, body := call(t, "GET", service.url+"/v1/session", got.Session, ""); status != 200 {
+			t.Errorf("session: %d %s", status, body)
+		}
+	}
+	service.end()
+	if left := listing(t, dir); len(left) > 4 {
+		t.Errorf("files %v", left)
+	}
+	for _, name := range []string{"master.key", "pepper.key"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		noError(t, err)
+		if raw, err := hex.DecodeString(strings.TrimSpace(string(text))); err != nil || len(raw) != 32 {
+			t.Errorf("%s: %d bytes, %v", name, len(raw), err)
+		}
+	}
+}
+
+func TestBootstrapRefusesWhatCoreRefuses(t *testing.T) {
+	t.Parallel()
+	err := bootstrapRun(t.Context(), &BootstrapOptions{
+		DataDir: privateDir(t), OrgSlug: "Not A Slug", OrgName: "x", UserName: "x", Out: io.Discard, ErrOut: io.Discard, Now: time.Now,
+	})
+	failure(t, err, "invalid-request", cliutil.ExitUsage)
+}
+
+func TestAStaleServiceFileIsNoService(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	noError(t, os.Mkdir(dir, 0o700))
+	noError(t, os.WriteFile(filepath.Join(dir, "service.json"), []byte(`{"url":"http://127.0.0.1:1"}`), 0o600))
+	noError(t, os.WriteFile(filepath.Join(dir, "keyfobd.lock"), nil, 0o600)) // of a process that was killed
+	r := start(t, dir, nil)
+	r.end()
+	if _, err := os.Stat(filepath.Join(dir, "service.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("service.json is still there: %v", err)
+	}
+}

@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/core"
+)
+
+// material reads the secret material, and makes it while there is no database. A database without its material is
+// refused: new material would open none of what is in it.
+func (d dataDir) material() (core.Material, error) {
+	var m core.Material
+	_, err := os.Stat(d.database())
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return core.Material{}, d.unusable(err)
+	}
+	for name, into := range map[string]*[32]byte{masterFile: &m.MasterKey, pepperFile: &m.Pepper} {
+		if fresh {
+			if err := d.makeKey(name); err != nil {
+				return core.Material{}, d.unusable(err)
+			}
+		}
+		if *into, err = d.readKey(name); err != nil {
+			return core.Material{}, err
+		}
+	}
+	return m, nil
+}
+
+// makeKey makes a key file unless there is one. Two processes may start at once and either may be killed: the file gets
+// its name when it is complete and on disk, and only if no other has the name.
+func (d dataDir) makeKey(name string) (err error) {
+	if _, err := os.Stat(d.file(name)); err == nil {
+		return nil
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails: crypto/rand crashes the program rather than return an error
+	tmp, err := os.CreateTemp(string(d), ".key-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	_, err = tmp.WriteString(hex.EncodeToString(key[:]) + "\n")
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), d.file(name)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.sync()
+}
+
+// sync makes new names in the directory survive a power cut; Windows has no such call.
+func (d dataDir) sync() error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d dataDir) readKey(name string) (key [32]byte, err error) {
+	path := d.file(name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, &cliutil.Error{
+			Code: "material-missing", Exit: cliutil.ExitFailed, Err: err,
+			Message: fmt.Sprintf("%s is missing, but the database beside it was made with it", path),
+			Hint:    "put the file back from a backup: without it no key in the database can be checked",
+		}
+	}
+	if err != nil {
+		return key, d.unusable(err)
+	}
+	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return key, fmt.Errorf("%s can be read by others and this can't be changed: %w", path, err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return key, d.unusable(err)
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != len(key) {
+		return key, &cliutil.Error{ // without err: it quotes the text
+			Code: "material-damaged", Exit: cliutil.ExitFailed,
+			Message: path + " is damaged: it must hold 64 hexadecimal digits",
+			Hint:    "put the file back from a backup",
+		}
+	}
+	return [32]byte(raw), nil
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyfob/keyfob/internal/build"
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/config"
+)
+
+// NewRoot returns keyfobd's command tree.
+func NewRoot(f *cliutil.Factory) *cobra.Command {
+	root := &cobra.Command{
+		Use:     "keyfobd",
+		Short:   "Keyfob's service: API keys of organisations, and the hosted MCP server they open",
+		Example: "$ keyfobd serve\n$ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com",
+	}
+	cliutil.Root(f, root, config.OptOutput)
+	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil))
+	root.Version = build.Version()
+	return root
+}
+
+func newCmdServe(f *cliutil.Factory, runF func(context.Context, *ServeOptions) error) *cobra.Command {
+	opts := &ServeOptions{Version: build.Version(), In: f.IO.In, Out: f.IO.Out, ErrOut: f.IO.ErrOut, Now: f.Now}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve until Ctrl-C",
+		Long: `Serve until Ctrl-C.
+
+The data directory holds the database and, beside it, the master key and the pepper that open it; it is made on the
+first start, for its owner alone. Once the service listens it says so in one line on stdout; its log goes to stderr.`,
+		Example: `$ keyfobd serve
+$ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com
+$ keyfobd serve --data-dir /var/lib/keyfob --mcp-name acme`,
+		Args: cliutil.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out, err := f.Output()
+			if err != nil {
+				return err
+			}
+			opts.JSON = out.Structured()
+			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
+				return err
+			}
+			return cliutil.Run(cmd.Context(), opts, runF, serveRun)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.Listen, "listen", "127.0.0.1:7420", "`HOST:PORT` to listen on; port 0 is any free one")
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: where it listens)")
+	flags.StringVar(&opts.MCPName, "mcp-name", "keyfob", "`NAME` of the hosted MCP server in AI clients")
+	flags.BoolVar(&opts.InsecureHTTP, "insecure-http", false, "listen beyond this machine without TLS")
+	flags.BoolVar(&opts.ExitWithParent, "exit-with-parent", false, "stop when stdin ends")
+	return cmd
+}
+
+func newCmdBootstrap(f *cliutil.Factory, runF func(context.Context, *BootstrapOptions) error) *cobra.Command {
+	opts := &BootstrapOptions{Out: f.IO.Out, ErrOut: f.IO.ErrOut, Now: time.Now}
+	cmd := &cobra.Command{
+		Use:   "bootstrap --org SLUG",
+		Short: "Make an organisation and its owner, and print a session for them",
+		Long: `Make an organisation and its owner, unless they are there already, and print a session for the owner as JSON.
+
+The session opens everything in the organisation, so it is only written to a pipe or a file, never to a terminal.`,
+		Example: `$ keyfobd bootstrap --org acme --user ada | jq -r .session | keyfob auth login --with-token --url http://127.0.0.1:7420`,
+		Args:    cliutil.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if f.IO.OutTTY {
+				e := cliutil.UsageError("bootstrap prints a session, which does not belong on a terminal")
+				e.Hint = "pipe it: keyfobd bootstrap … | jq -r .session | keyfob auth login --with-token --url URL"
+				return e
+			}
+			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
+				return err
+			}
+			if opts.OrgName == "" {
+				opts.OrgName = opts.OrgSlug
+			}
+			return cliutil.Run(cmd.Context(), opts, runF, bootstrapRun)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	flags.StringVar(&opts.OrgSlug, "org", "", "`SLUG` of the organisation")
+	flags.StringVar(&opts.OrgName, "org-name", "", "its `NAME` for people (default: the slug)")
+	flags.StringVar(&opts.UserName, "user", "owner", "`NAME` of the owner")
+	return cmd
+}
+
+func chooseDataDir(f *cliutil.Factory, flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	return config.DataDir(f.Env, f.GOOS)
+}

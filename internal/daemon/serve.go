@@ -1,0 +1,196 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/server"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// drainTimeout is for how long requests that run may go on once the service is to stop.
+const drainTimeout = 10 * time.Second
+
+// serveRun serves until ctx ends, or, with ExitWithParent, until In does; then it stops gracefully and returns nil.
+func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
+	public, err := opts.check()
+	if err != nil {
+		return err
+	}
+	// A log that nobody reads any more must not end the service before it has stopped in order.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if opts.ExitWithParent {
+		go func() { // ends with In; nothing else ends a read
+			_, _ = io.Copy(io.Discard, opts.In)
+			stop()
+		}()
+	}
+	dir, err := openDataDir(opts.DataDir)
+	if err != nil {
+		return err
+	}
+	unlock, err := dir.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+
+	listener, err := listen(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // again after http.Server, if it got that far
+
+	log := slog.New(slog.NewTextHandler(opts.ErrOut, nil))
+	d, err := openDomain(ctx, dir, opts.Now, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close(ctx)) }()
+
+	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, public: public, log: log})
+}
+
+// listen opens the address before anything is made in the data directory, so that a taken port leaves no trace there.
+func listen(ctx context.Context, opts *ServeOptions) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Listen)
+	const windowsAddressInUse = syscall.Errno(10048) // WSAEADDRINUSE
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windowsAddressInUse):
+		return nil, &cliutil.Error{
+			Code: "address-in-use", Exit: cliutil.ExitConflict, Err: err,
+			Message: opts.Listen + " is in use by another program",
+			Hint:    "choose another address, such as --listen 127.0.0.1:0 for any free port",
+		}
+	case err != nil:
+		return nil, &cliutil.Error{
+			Code: "cannot-listen", Exit: cliutil.ExitFailed, Err: err,
+			Message: "can't listen: " + err.Error(), Hint: "choose another address with --listen",
+		}
+	}
+	host, _, _ := net.SplitHostPort(listener.Addr().String())
+	if !opts.InsecureHTTP && !isLoopback(host) { // localhost is a name, and names can be given to any address
+		return nil, errors.Join(insecure(listener.Addr().String()), listener.Close())
+	}
+	return listener, nil
+}
+
+// service is what serves: all parts open, nothing said to anybody yet.
+type service struct {
+	dir      dataDir
+	domain   *domain
+	listener net.Listener
+	public   *url.URL // nil: where it listens
+	log      *slog.Logger
+}
+
+func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error) {
+	address := s.address()
+	public := s.public
+	if public == nil {
+		public = address
+	}
+	handler := server.New(server.Config{
+		Core:         s.domain.core,
+		MCP:          api.MCPServer{Name: opts.MCPName, URL: public.JoinPath("mcp").String()},
+		AllowedHosts: s.hosts(),
+		Version:      opts.Version,
+		Log:          s.log,
+	})
+	withdraw, err := s.dir.announce(serviceDoc{URL: address.String(), PID: os.Getpid(), Version: opts.Version})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, withdraw()) }()
+	s.log.Info("serving", "url", address.String(), "public_url", public.String(), "data_dir", string(s.dir), "version", opts.Version)
+	if err := say(opts, address.String(), s.dir); err != nil {
+		return err
+	}
+	return s.serve(ctx, handler)
+}
+
+// serve answers requests until ctx ends, then lets those that run finish.
+func (s service) serve(ctx context.Context, handler *server.Server) error {
+	httpServer := server.NewHTTPServer(handler, s.log)
+	ended := make(chan error, 1)
+	go func() { ended <- httpServer.Serve(s.listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.log.Info("stopping")
+	handler.Drain()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := httpServer.Shutdown(drain); err != nil {
+		s.log.Warn("requests were cut off", "error", err, "after", drainTimeout)
+		_ = httpServer.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// address is where programs on this machine reach the service.
+func (s service) address() *url.URL {
+	if s.isLocal() || s.public == nil {
+		return &url.URL{Scheme: "http", Host: s.listener.Addr().String()}
+	}
+	return s.public
+}
+
+func (s service) isLocal() bool {
+	host, _, err := net.SplitHostPort(s.listener.Addr().String())
+	return err == nil && isLoopback(host)
+}
+
+// hosts are the hosts that requests may name.
+func (s service) hosts() []string {
+	var hosts []string
+	if s.isLocal() {
+		hosts = []string{"127.0.0.1", "::1", "localhost"}
+	}
+	if s.public != nil {
+		hosts = append(hosts, s.public.Hostname())
+	}
+	return hosts
+}
+
+// say tells whoever started the process where it listens.
+func say(opts *ServeOptions, address string, dir dataDir) error {
+	line := "keyfobd listens on " + address
+	if opts.JSON {
+		type info struct {
+			URL     string `json:"url"`
+			DataDir string `json:"data_dir"`
+			PID     int    `json:"pid"`
+		}
+		doc, err := json.Marshal(struct {
+			Service info `json:"service"`
+		}{info{address, string(dir), os.Getpid()}})
+		if err != nil {
+			return fmt.Errorf("encode the address: %w", err)
+		}
+		line = string(doc)
+	}
+	if _, err := io.WriteString(opts.Out, line+"\n"); err != nil {
+		return fmt.Errorf("say where it listens: %w", err)
+	}
+	return nil
+}

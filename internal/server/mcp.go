@@ -1,0 +1,85 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/server/mcp"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+const mcpPath = "/mcp"
+
+// mcpAccess authenticates a request to the hosted MCP server by its key and hands it on with its caller.
+func (s *Server) mcpAccess(tools http.Handler) access {
+	return access{authKey, func(w http.ResponseWriter, r *http.Request) error {
+		key, err := headerOrQueryKey(r)
+		if err != nil {
+			return err
+		}
+		caller, err := s.Core.CheckKey(r.Context(), key, origin(r))
+		if err != nil {
+			return err
+		}
+		log := s.Log.With(slog.String("request_id", requestID(r.Context())))
+		out := &mcpWriter{ResponseWriter: w}
+		tools.ServeHTTP(out, r.WithContext(mcp.WithCaller(r.Context(), caller, log)))
+		return out.problem()
+	}}
+}
+
+// mcpWriter lets the answers of the MCP protocol through and holds back what is none: the SDK refuses requests that
+// never reach the protocol in plain text, and here every refusal is a problem.
+type mcpWriter struct {
+	http.ResponseWriter
+	started bool
+	refusal int // status of the plain-text answer that was held back; 0: none
+	text    bytes.Buffer
+}
+
+func (m *mcpWriter) WriteHeader(status int) {
+	if m.started || m.refusal != 0 {
+		return
+	}
+	if status >= http.StatusBadRequest && strings.HasPrefix(m.Header().Get("Content-Type"), "text/plain") {
+		m.refusal = status
+		return
+	}
+	m.started = true
+	m.Header().Set("Cache-Control", "no-store, no-transform") // no-transform: proxies must not hold back a stream
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *mcpWriter) Write(b []byte) (int, error) {
+	if m.refusal != 0 {
+		return m.text.Write(b)
+	}
+	if !m.started {
+		m.WriteHeader(http.StatusOK)
+	}
+	return m.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (m *mcpWriter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+func (m *mcpWriter) problem() error {
+	code := api.CodeInternal
+	switch m.refusal {
+	case 0:
+		return nil
+	case http.StatusBadRequest, http.StatusNotFound:
+		code = api.CodeInvalidRequest
+	case http.StatusMethodNotAllowed:
+		code = api.CodeMethodNotAllowed
+	case http.StatusRequestEntityTooLarge:
+		code = api.CodeBodyTooLarge
+	case http.StatusUnsupportedMediaType:
+		code = api.CodeUnsupportedMedia
+	}
+	m.Header().Del("Content-Type")
+	return &core.Error{Code: code, Detail: strings.TrimSpace(m.text.String())}
+}

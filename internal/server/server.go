@@ -1,0 +1,137 @@
+// Package server is the HTTP service: it checks where a request comes from and who sends it, calls core, and writes the
+// answer that pkg/api/openapi.yaml promises. Every operation is one row of the table in routes.go.
+//
+// It must not know storage, the command line, or any rule of the domain: those are core's.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/server/mcp"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// handleTimeout is how long a handler may take; it is less than the connection's write timeout, so that the answer to a
+// handler that was too slow still arrives.
+const handleTimeout = 20 * time.Second
+
+// Config is what a Server depends on. Every member is needed.
+type Config struct {
+	Core *core.Service
+	// MCP is the hosted MCP server as setups name it; URL is the public URL of this service's /mcp.
+	MCP api.MCPServer
+	// AllowedHosts are the hosts, without port and brackets, that a Host or an Origin header may name.
+	AllowedHosts []string
+	Version      string
+	Log          *slog.Logger
+}
+
+// Server is the service's http.Handler.
+type Server struct {
+	Config
+
+	mux      *http.ServeMux
+	hosts    map[string]bool
+	draining atomic.Bool
+}
+
+// New builds the service's handler.
+func New(cfg Config) *Server {
+	s := &Server{Config: cfg, mux: http.NewServeMux(), hosts: map[string]bool{}}
+	for _, host := range cfg.AllowedHosts {
+		s.hosts[strings.ToLower(host)] = true
+	}
+	for _, route := range s.routes() {
+		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
+	}
+	tools := mcp.New(mcp.Config{Core: cfg.Core, Name: cfg.MCP.Name, Version: cfg.Version})
+	s.mux.Handle(mcpPath, &endpoint{server: s, route: route{pattern: mcpPath, access: s.mcpAccess(tools)}})
+	return s
+}
+
+// Drain makes /readyz answer 503 from now on, so that no new requests are sent here; all else is served as before.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := "req_" + strings.ToLower(rand.Text())
+	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	rec := &recorder{ResponseWriter: w}
+	header := rec.Header()
+	header.Set("Request-Id", id)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+
+	defer s.finish(rec, r, time.Now())
+	found, _ := s.mux.Handler(r)
+	if _, ok := found.(*endpoint); !ok {
+		s.unrouted(rec, r, found)
+		return
+	}
+	s.mux.ServeHTTP(rec, r) // sets r.Pattern and the path values
+}
+
+// endpoint serves one route.
+type endpoint struct {
+	server *Server
+	route
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if err := e.serve(w, r); err != nil {
+		e.server.fail(w, r, err)
+	}
+}
+
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
+	if e.auth != authProbe {
+		if err := e.server.checkHost(r); err != nil {
+			return err
+		}
+	}
+	if err := e.server.checkOrigin(r); err != nil {
+		return err
+	}
+	return e.handle(w, r)
+}
+
+// unrouted answers what no route takes, as the mux's own handler would, but with a problem. That handler also redirects
+// paths such as //v1 or /v1/../v1: to a program that is one more wrong path.
+func (s *Server) unrouted(w http.ResponseWriter, r *http.Request, muxAnswer http.Handler) {
+	if err := s.checkHost(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	probe := &discard{header: http.Header{}}
+	muxAnswer.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		allow := probe.header.Get("Allow")
+		w.Header().Set("Allow", allow)
+		s.fail(w, r, &core.Error{Code: api.CodeMethodNotAllowed, Detail: "this path takes " + allow})
+		return
+	}
+	s.fail(w, r, &core.Error{
+		Code: api.CodeNotFound, Detail: "there is nothing at this path", Fix: "see /openapi.json for every path",
+	})
+}
+
+// discard is a ResponseWriter that keeps only status and header.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
