@@ -1,0 +1,20 @@
+// Package auth is the noun "auth" of the command line: signing in and out. It must not know how a credential is kept.
+package auth
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+)
+
+// NewCmdAuth returns "keyfob auth".
+func NewCmdAuth(f *cliutil.Factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "auth",
+		Short: "Sign in to a service, see who is signed in, sign out",
+		Example: `$ keyfob auth login --with-token --url https://keys.example.com < token.txt
+$ keyfob auth status
+$ keyfob auth logout`,
+	}
+	return cliutil.Group(cmd, NewCmdLogin(f, nil), NewCmdStatus(f, nil), NewCmdLogout(f, nil))
+}

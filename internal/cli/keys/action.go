@@ -1,0 +1,107 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/pkg/api"
+	"github.com/keyfob/keyfob/pkg/client"
+)
+
+// target is a service and an organisation in it.
+type target struct {
+	*client.Client
+
+	org string
+}
+
+// open finds the service and the organisation that the options select.
+func open(ctx context.Context, session func(context.Context) (*cliutil.Session, error)) (target, error) {
+	s, err := session(ctx)
+	if err != nil {
+		return target{}, err
+	}
+	org, err := s.SelectOrg(ctx)
+	return target{s.Client, org}, err
+}
+
+// outcome is what became of one of several keys.
+type outcome struct {
+	Key   string        `json:"key"` // as it was named
+	OK    bool          `json:"ok"`
+	ID    string        `json:"id,omitempty"`
+	Error *outcomeError `json:"error,omitempty"`
+
+	name, done string
+	err        error
+}
+
+type outcomeError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// actOn does one thing, called done afterwards, to each named key, and reports for each. One key's failure does not stop the others: what
+// succeeded has happened, and is said. The failure of a single named key is the command's own.
+func actOn(ctx context.Context, out *cliutil.Output, names []string, done string, act func(ctx context.Context, name string) (api.Key, error)) error {
+	var results []outcome
+	failed := 0
+	for _, name := range names {
+		key, err := act(ctx, name)
+		if ctx.Err() != nil || (err != nil && len(names) == 1) {
+			return err
+		}
+		r := outcome{Key: name, OK: err == nil, ID: key.ID, name: key.Name, done: done, err: err}
+		if err != nil {
+			failed++
+			known := cliutil.Describe(err)
+			r.Error = &outcomeError{Code: known.Code, Message: known.Message}
+		}
+		results = append(results, r)
+	}
+	if err := report(out, results); err != nil {
+		return err
+	}
+	if failed == 0 {
+		return nil
+	}
+	return &cliutil.Error{
+		Code: "partial-failure", Exit: cliutil.ExitFailed,
+		Message: fmt.Sprintf("%d of %d keys failed; the others are done", failed, len(names)),
+		Hint:    "see the outcome of each key above",
+	}
+}
+
+func report(out *cliutil.Output, results []outcome) error {
+	if out.Structured() {
+		return out.Object(map[string]any{"results": results})
+	}
+	var rows [][]string
+	for _, r := range results {
+		switch {
+		case r.err != nil:
+			out.Note("%s: %s", cliutil.Printable(r.Key), cliutil.Printable(r.Error.Message))
+		case out.Quiet:
+			if err := out.Line("%s", cliutil.Printable(r.ID)); err != nil {
+				return err
+			}
+		default:
+			rows = append(rows, []string{r.name, r.done})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return out.Table([]string{"KEY", "OUTCOME"}, rows)
+}
+
+// someKeys asks for at least one key.
+func someKeys(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cliutil.ExactArgs("a key's name or id")(cmd, args)
+	}
+	return nil
+}

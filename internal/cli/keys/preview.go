@@ -1,0 +1,59 @@
+package keys
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// preview is what --dry-run tells of one key: what would break.
+type preview struct {
+	Key    api.Key   `json:"key"`
+	Action string    `json:"action"`
+	Usage  api.Usage `json:"usage"`
+}
+
+// previewKeys shows who used the keys lately, and changes nothing.
+func previewKeys(ctx context.Context, out *cliutil.Output, at target, names []string, action string) error {
+	var all []preview
+	for _, name := range names {
+		key, err := at.Key(ctx, at.org, name)
+		if err != nil {
+			return err
+		}
+		usage, err := at.KeyUsage(ctx, at.org, key.ID)
+		if err != nil {
+			return err
+		}
+		all = append(all, preview{Key: key, Action: action, Usage: usage})
+	}
+	if out.Structured() {
+		return out.Object(map[string]any{"dry_run": all})
+	}
+	for _, p := range all {
+		if err := out.Table(nil, p.rows()); err != nil {
+			return err
+		}
+	}
+	out.Note("Nothing was changed.")
+	return nil
+}
+
+func (p preview) rows() [][]string {
+	used := "never"
+	if p.Usage.LastUsedAt != nil {
+		used = cliutil.Stamp(p.Usage.LastUsedAt)
+	}
+	rows := [][]string{
+		{"would " + p.Action, p.Key.Name + " (" + p.Key.Hint + "), " + string(p.Key.Status)},
+		{"last used", used},
+		{"calls, last hour", strconv.FormatInt(p.Usage.Calls1h, 10)},
+		{"calls, last day", strconv.FormatInt(p.Usage.Calls24h, 10)},
+	}
+	for _, c := range p.Usage.Callers {
+		rows = append(rows, []string{"caller", c.Agent + " from " + c.Address + ", last at " + cliutil.Stamp(&c.LastUsedAt)})
+	}
+	return rows
+}

@@ -1,0 +1,105 @@
+package keys
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// ShowOptions is all that showRun needs.
+type ShowOptions struct {
+	Session func(context.Context) (*cliutil.Session, error)
+	Now     func() time.Time
+	Out     *cliutil.Output
+
+	Key string
+}
+
+// NewCmdShow returns "keyfob keys show". runF replaces showRun in tests.
+func NewCmdShow(f *cliutil.Factory, runF func(context.Context, *ShowOptions) error) *cobra.Command {
+	opts := &ShowOptions{Session: f.Session, Now: f.Now}
+	return &cobra.Command{
+		Use:   "show KEY",
+		Short: "Show all that is known of a key",
+		Example: `$ keyfob keys show ci
+$ keyfob keys show ci -q
+$ keyfob keys show ci -o json | jq -r .key.last_used_at`,
+		Args:              cliutil.ExactArgs("the key's name or id"),
+		ValidArgsFunction: completeKey(f),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.Key = args[0]
+			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, showRun)
+		},
+	}
+}
+
+func showRun(ctx context.Context, opts *ShowOptions) error {
+	at, err := open(ctx, opts.Session)
+	if err != nil {
+		return err
+	}
+	key, err := at.Key(ctx, at.org, opts.Key)
+	if err != nil {
+		return err
+	}
+	return printKey(opts.Out, key, opts.Now())
+}
+
+// printKey writes one key in the format that was asked for.
+func printKey(out *cliutil.Output, key api.Key, now time.Time) error {
+	switch {
+	case out.Structured():
+		return out.Object(api.KeyEnvelope{Key: key})
+	case out.Quiet:
+		return out.Line("%s", cliutil.Printable(key.ID))
+	}
+	moment := cliutil.Stamp
+	if out.IO.OutTTY {
+		moment = func(t *time.Time) string {
+			if t == nil {
+				return "never"
+			}
+			return cliutil.Stamp(t) + " (" + relative(now, *t) + ")"
+		}
+	}
+	rows := [][]string{
+		{"name", key.Name},
+		{"id", key.ID},
+		{"status", string(key.Status)},
+		{"hint", key.Hint},
+		{"last used", moment(key.LastUsedAt)},
+		{"created", moment(&key.CreatedAt)},
+		{"creator", key.CreatedBy.Name},
+		{"expires", moment(key.ExpiresAt)},
+		{"recoverable", strconv.FormatBool(key.Recoverable)},
+	}
+	for _, name := range slices.Sorted(maps.Keys(key.Tags)) {
+		rows = append(rows, []string{"tag", name + "=" + key.Tags[name]})
+	}
+	for _, s := range key.Secrets {
+		rows = append(rows, []string{"secret " + strconv.Itoa(s.Version), s.Hint + " " + string(s.State) + ", last used " + orNever(cliutil.Stamp(s.LastUsedAt))})
+	}
+	return out.Table(nil, rows)
+}
+
+func orNever(s string) string {
+	if s == "" {
+		return "never"
+	}
+	return s
+}
+
+// relative is how far t is from now, either way.
+func relative(now, t time.Time) string {
+	if t.After(now) {
+		return "in " + cliutil.Span(t.Sub(now))
+	}
+	return cliutil.Ago(now, &t)
+}

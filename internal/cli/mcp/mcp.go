@@ -1,0 +1,20 @@
+// Package mcp is the noun "mcp" of the command line: wiring the hosted MCP server into AI clients. It must not know how
+// any one client is set up; internal/mcpclient does.
+package mcp
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+)
+
+// NewCmdMCP returns "keyfob mcp".
+func NewCmdMCP(f *cliutil.Factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mcp",
+		Short: "Connect AI clients to the hosted MCP server",
+		Example: `$ keyfob mcp connect --client claude-code
+$ keyfob mcp connect --client cursor --print`,
+	}
+	return cliutil.Group(cmd, NewCmdConnect(f, nil))
+}

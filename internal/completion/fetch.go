@@ -1,0 +1,108 @@
+package completion
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/config"
+	"github.com/keyfob/keyfob/internal/credentials"
+	"github.com/keyfob/keyfob/pkg/api"
+	"github.com/keyfob/keyfob/pkg/client"
+)
+
+// kind is what is asked for.
+type kind string
+
+const (
+	kindKeys kind = "keys" // with their tags
+	kindOrgs kind = "orgs"
+)
+
+// errNotAsked says that the credential can't be had without a prompt, or that none is there.
+var errNotAsked = errors.New("no credential without asking")
+
+// place is the service and organisation that the options select, and where what is known of them lies.
+type place struct {
+	kind  kind
+	ref   credentials.Ref
+	token bool // KEYFOB_TOKEN is set
+	cache cache
+}
+
+// locate reads the configuration alone.
+func locate(f *cliutil.Factory, kind kind) (place, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return place{}, err
+	}
+	if err := cfg.ContextErr(); err != nil {
+		return place{}, err
+	}
+	ref, err := f.Ref(cfg.String(config.OptURL))
+	if err != nil {
+		return place{}, err
+	}
+	org := cfg.String(config.OptOrg)
+	if kind == kindOrgs {
+		org = "" // the session's, whichever is selected
+	}
+	return place{
+		kind: kind, ref: ref, token: cfg.String(config.OptToken) != "",
+		cache: newCache(f.Env, f.GOOS, string(kind), ref.Origin, ref.Context, org),
+	}, nil
+}
+
+// isLocal says that no wait was behind a failure.
+func isLocal(err error) bool {
+	var known *cliutil.Error
+	return errors.Is(err, errNotAsked) || errors.As(err, &known) && known.Exit == cliutil.ExitAuth
+}
+
+// fetch asks the service. With an error there may still be an answer, of what came before it.
+func fetch(ctx context.Context, f *cliutil.Factory, at place) (answer, error) {
+	failed := answer{state: stateFailed}
+	if !at.token && at.ref.LocalDir == "" && !keyringIsOpen(ctx, f.Env, at.ref) {
+		return failed, errNotAsked
+	}
+	session, err := f.Session(ctx)
+	if err != nil {
+		return failed, err
+	}
+	if at.kind == kindOrgs {
+		return fetchOrgs(ctx, session.Client)
+	}
+	org, err := session.SelectOrg(ctx)
+	if err != nil {
+		return failed, err
+	}
+	return fetchKeys(ctx, session.Client, org)
+}
+
+func fetchKeys(ctx context.Context, c *client.Client, org string) (answer, error) {
+	var keys []api.Key
+	for key, err := range c.Keys(ctx, org, client.ListKeysOptions{Limit: 1000}) {
+		if err != nil && len(keys) == 0 {
+			return answer{state: stateFailed}, err
+		}
+		if err != nil {
+			return answer{state: statePartial, keys: keyList(keys), words: tagList(keys)}, err
+		}
+		if keys = append(keys, key); len(keys) == maxKeys {
+			break
+		}
+	}
+	return answer{state: stateWhole, keys: keyList(keys), words: tagList(keys)}, nil
+}
+
+func fetchOrgs(ctx context.Context, c *client.Client) (answer, error) {
+	info, err := c.Session(ctx)
+	if err != nil {
+		return answer{state: stateFailed}, err
+	}
+	described := map[string]string{}
+	for _, org := range info.Orgs {
+		described[org.Slug] = org.Name
+	}
+	return answer{state: stateWhole, words: describedList(described)}, nil
+}

@@ -1,0 +1,11 @@
+package localservice
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// detach keeps the console's Ctrl-C from the process: its parent stops it when its own work is done.
+func detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
