@@ -30,8 +30,13 @@ type Org struct {
 
 // User is a person or a machine account.
 type User struct {
-	ID        string
-	Name      string
+	ID       string
+	Name     string
+	Email    string // folded; unique where it is not empty
+	Password string // an argon2id hash in PHC string form; empty: none
+	// Issuer and Subject are who the user is at an OpenID provider, unique together; empty: nobody.
+	Issuer    string
+	Subject   string
 	CreatedAt time.Time
 }
 
@@ -49,15 +54,28 @@ type OrgMembership struct {
 	Role string
 }
 
-// Session is a signed-in user.
+// Member is a membership with its user.
+type Member struct {
+	Membership
+
+	User User
+}
+
+// Session is a signed-in user, or what a program may do in a user's name.
 type Session struct {
-	ID         string
-	UserID     string
-	Hint       string
-	CreatedAt  time.Time
-	LastUsedAt time.Time
-	EndedAt    time.Time
-	RefusedAt  time.Time // when a refusal was last recorded
+	ID          string
+	UserID      string
+	Kind        string
+	Name        string   // what it is for: the client's name, or the token's
+	Host        string   // the machine that asked for it
+	OrgID       string   // the only org that it opens; empty: all of the user's
+	Permissions []string // the only ones that it has, if OrgID is set
+	Hint        string
+	CreatedAt   time.Time
+	LastUsedAt  time.Time
+	ExpiresAt   time.Time // zero: when idle
+	EndedAt     time.Time
+	RefusedAt   time.Time // when a refusal was last recorded
 }
 
 // NewSession is a session as it is added.
@@ -65,6 +83,65 @@ type NewSession struct {
 	Session
 	Digest   [32]byte // unique
 	PepperID string
+}
+
+// Invitation lets whoever holds its token make an account, join an org, or set a password.
+type Invitation struct {
+	ID        string
+	Kind      string
+	OrgID     string // empty: no org
+	Email     string // folded; empty: whoever opens it says
+	Role      string
+	InvitedBy Actor
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	ClosedAt  time.Time // used, or taken back
+}
+
+// NewInvitation is an invitation as it is added.
+type NewInvitation struct {
+	Invitation
+
+	Digest   [32]byte // of its token; unique
+	PepperID string
+}
+
+// States of a device grant.
+const (
+	GrantPending  = "pending"
+	GrantApproved = "approved"
+	GrantDenied   = "denied"
+	GrantUsed     = "used"
+)
+
+// DeviceGrant is a program that waits for a person to sign it in (RFC 8628).
+type DeviceGrant struct {
+	ID        string
+	UserCode  string // without its dash; unique among the grants that are kept
+	State     string
+	Client    string
+	Host      string
+	Address   string // the IP address that asked
+	UserID    string // who decided; empty: nobody yet
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	PolledAt  time.Time
+}
+
+// NewDeviceGrant is a device grant as it is added.
+type NewDeviceGrant struct {
+	DeviceGrant
+
+	Digest   [32]byte // of the device code; unique
+	PepperID string
+}
+
+// Tries counts what failed, such as wrong passwords of one account, in a window that began at Since.
+type Tries struct {
+	Kind    string
+	Subject string
+	Count   int
+	Since   time.Time
 }
 
 // Actor is who did something.
@@ -240,6 +317,9 @@ type Age struct {
 	Minute  int64     // calls in minutes before it
 	Callers time.Time // callers that were last seen before it
 	Answers time.Time // answers that expired at or before it
+	Grants  time.Time // device grants that expired at or before it
+	Tries   time.Time // tries whose window began before it
+	Ended   time.Time // sessions that ended or expired, and invitations that were closed or expired, before it
 }
 
 // Answer is what a repeated create is answered with.

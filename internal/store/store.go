@@ -48,9 +48,20 @@ type Tx interface {
 
 	AddUser(u User) error
 	User(id string) (User, error)
+	UserByEmail(folded string) (User, error)
+	UserByIdentity(issuer, subject string) (User, error)
+	// UpdateUser writes name, e-mail address, password and identity.
+	UpdateUser(u User) error
+	// AnyUser says whether there is one.
+	AnyUser() (bool, error)
 
 	AddMembership(m Membership) error
 	Membership(orgID, userID string) (Membership, error)
+	// UpdateMembership writes the role.
+	UpdateMembership(m Membership) error
+	RemoveMembership(orgID, userID string) error
+	// Members returns the members of an org with their users, by when they joined.
+	Members(orgID string) ([]Member, error)
 	// MembershipsOf returns the user's memberships with their orgs, by slug.
 	MembershipsOf(userID string) ([]OrgMembership, error)
 	// FirstMember returns the user who has had the role in the org for longest.
@@ -65,6 +76,35 @@ type Tx interface {
 	RefuseSession(id string, at, ifBefore time.Time) (bool, error)
 	// EndSession ends a session that has not ended; ErrNotFound when there is none such.
 	EndSession(id string, at time.Time) error
+	// Sessions returns the sessions of a user that have not ended, oldest first.
+	Sessions(userID string) ([]Session, error)
+
+	// AddInvitation adds an invitation and closes every open one of the same kind, org and e-mail address.
+	AddInvitation(i NewInvitation) error
+	// InvitationByDigest returns an invitation, also a closed or expired one.
+	InvitationByDigest(digest [32]byte) (Invitation, error)
+	// Invitations returns the open invitations of an org that have not expired at now, oldest first; with an e-mail address
+	// those to it, and with an empty orgID and an e-mail address those of every org.
+	Invitations(orgID, email string, now time.Time) ([]Invitation, error)
+	// CloseInvitation closes an open invitation.
+	CloseInvitation(id string, at time.Time) error
+
+	// AddDeviceGrant adds a grant. ErrExists: its user code or digest is taken.
+	AddDeviceGrant(g NewDeviceGrant) error
+	DeviceGrantByDigest(digest [32]byte) (DeviceGrant, error)
+	// DeviceGrantByUserCode returns a grant in any state, also an expired one.
+	DeviceGrantByUserCode(code string) (DeviceGrant, error)
+	// UpdateDeviceGrant writes state, user and time of the last poll, if the state is still from; else ErrConflict.
+	UpdateDeviceGrant(g DeviceGrant, from string) error
+	// CountDeviceGrants counts the grants that have not expired at now, those of one address, or of all with an empty one.
+	CountDeviceGrants(address string, now time.Time) (int, error)
+
+	// Tries returns what is counted; ErrNotFound: nothing is.
+	Tries(kind, subject string) (Tries, error)
+	// PutTries writes a count in the place of an earlier one.
+	PutTries(t Tries) error
+	// ForgetTries removes a count, if there is one.
+	ForgetTries(kind, subject string) error
 
 	// AddKey adds a key and its first secret. ErrExists: the org has a key of this folded name that is not deleted.
 	AddKey(k Key, s NewSecret) error

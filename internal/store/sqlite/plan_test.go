@@ -10,11 +10,11 @@ import (
 	"github.com/keyfob/keyfob/internal/store"
 )
 
-// TestListsNeitherSortNorScan asks SQLite how it would read every list.
-func TestListsNeitherSortNorScan(t *testing.T) {
-	t.Parallel()
+// planner asks SQLite how it would run a statement, and fails the test if that would sort or read a whole table.
+func planner(t *testing.T) func(what, query string, args []any) {
+	t.Helper()
 	s := open(t, filepath.Join(t.TempDir(), "keyfob.db"))
-	check := func(what, query string, args []any) {
+	return func(what, query string, args []any) {
 		t.Helper()
 		rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 		if err != nil {
@@ -37,6 +37,11 @@ func TestListsNeitherSortNorScan(t *testing.T) {
 			t.Fatalf("%s: %d steps, %v", what, steps, err)
 		}
 	}
+}
+
+func TestListsNeitherSortNorScan(t *testing.T) {
+	t.Parallel()
+	check := planner(t)
 	after := store.KeyPosition{ID: "key_1", FoldedName: "a", At: time.Unix(1e9, 0)}
 	for i, f := range []store.KeyFilter{
 		{},
@@ -70,5 +75,39 @@ func TestListsNeitherSortNorScan(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestPeopleNeitherSortNorScan(t *testing.T) {
+	t.Parallel()
+	check := planner(t)
+	for i, q := range []struct {
+		query string
+		args  []any
+	}{
+		{userByID, []any{"usr_1"}},
+		{userByEmail, []any{"ada@example.com"}},
+		{userByIdentity, []any{"https://id.example/", "1"}},
+		{membersOf, []any{"org_1"}},
+		{firstMember, []any{"org_1", "owner"}},
+		{sessionByDigest, []any{[]byte{1}}},
+		{sessionsOf, []any{"usr_1"}},
+		{invitationByDigest, []any{[]byte{1}}},
+		{closeEarlier, []any{"ada@example.com", "member", nil, "inv_1", 1}},
+		{grantByDigest, []any{[]byte{1}}},
+		{grantByUserCode, []any{"BCDFGHJK"}},
+		{countGrants, []any{1}},
+		{countGrantsOf, []any{1, "192.0.2.1"}},
+	} {
+		check(fmt.Sprint("query ", i), q.query, q.args)
+	}
+	for _, org := range []string{"", "org_1"} {
+		for _, email := range []string{"", "ada@example.com"} {
+			query, args := invitationsQuery(org, email, time.Unix(1e9, 0))
+			check("invitations", query, args)
+		}
+	}
+	for _, p := range pruneSteps(store.Age{}) {
+		check("what is old", p.query, []any{p.until, 10})
 	}
 }

@@ -103,6 +103,43 @@ func (m moment) Scan(v any) error {
 // textOrNull keeps the empty string as NULL.
 func textOrNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
+// text scans text that may be missing; NULL is the empty string.
+type text struct{ s *string }
+
+func (x text) Scan(v any) error {
+	switch s := v.(type) {
+	case nil:
+		*x.s = ""
+	case string:
+		*x.s = s
+	default:
+		return fmt.Errorf("want text, have %T", v)
+	}
+	return nil
+}
+
+// texts is a list of strings, kept as a JSON array; NULL is an empty one.
+type texts struct{ list *[]string }
+
+func (x texts) Scan(v any) error {
+	*x.list = nil
+	switch s := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(s), x.list)
+	}
+	return fmt.Errorf("want JSON text, have %T", v)
+}
+
+func textsOrNull(list []string) (sql.NullString, error) {
+	if len(list) == 0 {
+		return sql.NullString{}, nil
+	}
+	b, err := json.Marshal(list)
+	return sql.NullString{String: string(b), Valid: true}, err
+}
+
 // facts is a map of strings, kept as a JSON object.
 type facts struct{ m *map[string]string }
 

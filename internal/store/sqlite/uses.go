@@ -105,33 +105,6 @@ func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
 	return sum, err
 }
 
-// Prune implements store.Tx.
-func (t *tx) Prune(a store.Age, limit int) (int, error) {
-	most := 0
-	for _, p := range []struct {
-		query string
-		until any
-	}{
-		{`DELETE FROM key_minutes WHERE (key_id, minute) IN (
-			SELECT key_id, minute FROM key_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)`, a.Minute},
-		{`DELETE FROM key_callers WHERE (key_id, address, agent) IN (
-			SELECT key_id, address, agent FROM key_callers WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2)`, micros(a.Callers)},
-		{`DELETE FROM answers WHERE id IN (
-			SELECT id FROM answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Answers)},
-	} {
-		res, err := t.tx.ExecContext(t.ctx, p.query, p.until, limit)
-		if err != nil {
-			return most, rowError("old rows", err)
-		}
-		n, err := res.RowsAffected()
-		if err != nil {
-			return most, rowError("old rows", err)
-		}
-		most = max(most, int(n))
-	}
-	return most, nil
-}
-
 // PutAnswer implements store.Tx.
 func (t *tx) PutAnswer(a store.Answer) error {
 	const q = `INSERT OR REPLACE INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)`

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"crypto/sha256"
 	"testing"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -79,64 +78,4 @@ func testOrgs(_ *testing.T, f *fixture) {
 	} {
 		f.viewErr(store.ErrNotFound, missing)
 	}
-}
-
-func testSessions(_ *testing.T, f *fixture) {
-	ada := store.User{ID: "usr_1", Name: "Ada", CreatedAt: at(0)}
-	s := store.NewSession{
-		Session: store.Session{ID: "ses_1", UserID: ada.ID, Hint: "kfs_…abcd", CreatedAt: at(0)},
-		Digest:  sha256.Sum256([]byte("s1")), PepperID: "p1",
-	}
-	f.update(func(tx store.Tx) error {
-		if err := tx.AddUser(ada); err != nil {
-			return err
-		}
-		return tx.AddSession(s)
-	})
-	same := s
-	same.ID = "ses_2"
-	f.updateErr(store.ErrExists, func(tx store.Tx) error { return tx.AddSession(same) })
-
-	want := s.Session
-	check := func(what string) {
-		f.Helper()
-		f.view(func(tx store.Tx) error {
-			got, user, err := tx.SessionByDigest(s.Digest)
-			f.equal(what, got, want)
-			f.equal("user", user, ada)
-			return err
-		})
-	}
-	check("new")
-	touches := []struct {
-		at, ifBefore, want int
-	}{{100, 40, 100}, {130, 70, 100}, {160, 100, 160}, {90, 30, 160}} // first, too soon, just late enough, backwards
-	for _, touch := range touches {
-		f.update(func(tx store.Tx) error { return tx.TouchSession(s.ID, at(touch.at), at(touch.ifBefore)) })
-		want.LastUsedAt = at(touch.want)
-		check("touched")
-	}
-	for _, refusal := range []struct {
-		at, ifBefore int
-		first        bool
-	}{{170, 100, true}, {180, 169, false}, {230, 170, true}} {
-		f.update(func(tx store.Tx) error {
-			first, err := tx.RefuseSession(s.ID, at(refusal.at), at(refusal.ifBefore))
-			f.equal("is the first", first, refusal.first)
-			return err
-		})
-		if refusal.first {
-			want.RefusedAt = at(refusal.at)
-		}
-		check("refused")
-	}
-	f.update(func(tx store.Tx) error { return tx.EndSession(s.ID, at(200)) })
-	want.EndedAt = at(200)
-	check("ended")
-	f.updateErr(store.ErrNotFound, func(tx store.Tx) error { return tx.EndSession(s.ID, at(300)) })
-	f.updateErr(store.ErrNotFound, func(tx store.Tx) error { return tx.EndSession("ses_9", at(300)) })
-	f.viewErr(store.ErrNotFound, func(tx store.Tx) error {
-		_, _, err := tx.SessionByDigest(sha256.Sum256([]byte("s2")))
-		return err
-	})
 }
