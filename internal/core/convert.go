@@ -10,13 +10,29 @@ import (
 
 func orgOf(o store.Org) Org { return Org{ID: o.ID, Slug: o.Slug, Name: o.Name} }
 
-func userOf(u store.User) User { return User{ID: u.ID, Name: u.Name} }
+func userOf(u store.User) User { return User{ID: u.ID, Name: u.Name, Email: u.Email} }
 
-func sessionOf(s store.Session) Session {
-	return Session{
-		ID: s.ID, Hint: s.Hint, UserID: s.UserID, CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt,
-		ExpiresAt: lastSign(s).Add(IdleLimit),
+// actorOfUser is the user as events record them.
+func actorOfUser(u store.User) Actor { return Principal{User: userOf(u)}.Actor() }
+
+// sessionOf is a session as its user sees it; org is that of a token.
+func sessionOf(s store.Session, org store.Org) Session {
+	out := Session{
+		ID: s.ID, Kind: api.SessionKind(s.Kind), Name: s.Name, Host: s.Host, Hint: s.Hint, UserID: s.UserID, Org: orgOf(org),
+		CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt, ExpiresAt: endOf(s),
 	}
+	for _, p := range s.Permissions {
+		out.Permissions = append(out.Permissions, api.Permission(p))
+	}
+	return out
+}
+
+// endOf is when the session ends by itself.
+func endOf(s store.Session) time.Time {
+	if s.ExpiresAt.IsZero() {
+		return lastSign(s).Add(IdleLimit)
+	}
+	return s.ExpiresAt
 }
 
 // lastSign is when the session was last used, or made.

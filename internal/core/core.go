@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,16 +23,24 @@ type Config struct {
 	Material Material
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // nil: none
+	// Passwords says that there are local accounts: members are invited by a set-up link and sign in with a password.
+	Passwords bool
+	// Joins are the rules by which who signs in with an OpenID provider becomes a member. Of two for one domain and org the first
+	// counts.
+	Joins []Join
 }
 
 // Service is the domain over one store. It is safe for concurrent use. Close it before the store.
 type Service struct {
-	store  store.Store
-	keys   material
-	clock  func() time.Time
-	log    *slog.Logger
-	usage  *usage
-	pinged lastPing
+	store     store.Store
+	keys      material
+	clock     func() time.Time
+	log       *slog.Logger
+	usage     *usage
+	pinged    lastPing
+	passwords bool
+	hasher    hasher
+	joins     []Join
 }
 
 const newTimeout = 10 * time.Second
@@ -46,7 +55,13 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{store: cfg.Store, keys: keys, clock: cfg.Now, log: cfg.Log}
+	if err := checkJoins(cfg.Joins); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		store: cfg.Store, keys: keys, clock: cfg.Now, log: cfg.Log,
+		passwords: cfg.Passwords, hasher: newHasher(), joins: slices.Clone(cfg.Joins),
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

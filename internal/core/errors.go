@@ -20,6 +20,8 @@ type Error struct {
 	// LastUsedAt and Calls24h come with api.CodeKeyRecentlyUsed.
 	LastUsedAt time.Time
 	Calls24h   int64
+	// RetryAfter comes with api.CodeTooManyTries: until then every try is refused.
+	RetryAfter time.Duration
 
 	err error
 }
@@ -37,6 +39,12 @@ func refusef(code api.Code, fix, format string, args ...any) *Error {
 
 func invalidf(format string, args ...any) *Error {
 	return refusef(api.CodeInvalidRequest, "", format, args...)
+}
+
+// isCode says whether err is a refusal of the code.
+func isCode(err error, code api.Code) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && refusal.Code == code
 }
 
 // fault turns a busy store into a refusal; every other error stays what it is.

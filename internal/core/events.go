@@ -20,7 +20,9 @@ import (
 func eventTypes() []string {
 	return []string{
 		"key.created", "key.renamed", "key.updated", "key.disabled", "key.enabled", "key.deleted", "key.revealed",
-		"session.created", "session.ended", "session.refused", "org.created",
+		"session.created", "session.ended", "session.refused", "token.created", "token.revoked",
+		"member.invited", "member.joined", "member.role_changed", "member.removed", "invitation.withdrawn",
+		"account.password_set", "account.identity_bound", "sign_in.refused", "device.approved", "device.denied", "org.created",
 	}
 }
 
@@ -142,11 +144,22 @@ func afterEvent(token string, mark fingerprint) (string, bool) {
 	return string(b), ok && isID(eventPrefix, string(b))
 }
 
-// sessionEvent writes what happened to a session once for each org that its user is in, so that each can read it.
-func (s *Service) sessionEvent(tx store.Tx, kind string, p Principal, facts map[string]string) error {
-	data := map[string]string{"session": p.Session.ID, "hint": p.Session.Hint}
-	maps.Copy(data, facts)
-	in, err := tx.MembershipsOf(p.User.ID)
+// sessionEvent writes what happened to a session: to a token in its org, to any other once for each org that its user is in, so
+// that each can read it.
+func (s *Service) sessionEvent(tx store.Tx, kind string, by Actor, of Session, more map[string]string) error {
+	data := facts("session", of.ID, "hint", of.Hint, "kind", string(of.Kind), "host", of.Host)
+	maps.Copy(data, more)
+	if of.Kind == api.SessionToken {
+		data["name"] = of.Name
+		return s.addEvent(tx, Event{Type: kind, OrgID: of.Org.ID, Actor: by, Data: data})
+	}
+	maps.Copy(data, facts("client", of.Name))
+	return s.userEvent(tx, kind, by, of.UserID, data)
+}
+
+// userEvent writes what happened to a user once for each of their orgs.
+func (s *Service) userEvent(tx store.Tx, kind string, by Actor, userID string, data map[string]string) error {
+	in, err := tx.MembershipsOf(userID)
 	if err != nil {
 		return err
 	}
@@ -154,9 +167,20 @@ func (s *Service) sessionEvent(tx store.Tx, kind string, p Principal, facts map[
 		in = []store.OrgMembership{{}} // of no org
 	}
 	for _, m := range in {
-		if err := s.addEvent(tx, Event{Type: kind, OrgID: m.Org.ID, Actor: p.Actor(), Data: data}); err != nil {
+		if err := s.addEvent(tx, Event{Type: kind, OrgID: m.Org.ID, Actor: by, Data: data}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// facts makes the data of an event of names and values, without those that are empty.
+func facts(pairs ...string) map[string]string {
+	out := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out[pairs[i]] = pairs[i+1]
+		}
+	}
+	return out
 }

@@ -51,7 +51,9 @@ func TestEventsOfAnOrg(t *testing.T) {
 	f.equal("the reason", all[1].Data, map[string]string{"reason": "leaked in a log"})
 	f.equal("the sign-in", all[4], core.Event{
 		ID: all[4].ID, At: all[4].At, Type: "session.created", OrgID: f.org.ID, Actor: f.owner.Actor(),
-		Data: map[string]string{"session": f.owner.Session.ID, "hint": f.owner.Session.Hint},
+		Data: map[string]string{
+			"session": f.owner.Session.ID, "hint": f.owner.Session.Hint, "kind": "cli", "client": "keyfob", "host": "laptop",
+		},
 	})
 	oldest := slices.Clone(all)
 	slices.Reverse(oldest)
@@ -154,7 +156,9 @@ func TestSignInsAreEventsOfEveryOrg(t *testing.T) {
 	f.refused(err, api.CodeUnauthenticated, "")
 	bos := f.orgEvents(core.ListEvents{Actor: bo.ID})
 	f.equal("once an hour", types(bos), []string{"session.refused", "session.ended", "session.created"})
-	f.equal("what", bos[0].Data, map[string]string{"reason": "ended", "session": p.Session.ID, "hint": p.Session.Hint})
+	f.equal("what", bos[0].Data, map[string]string{
+		"reason": "ended", "session": p.Session.ID, "hint": p.Session.Hint, "kind": "cli", "client": "keyfob", "host": "laptop",
+	})
 	f.clock.move(time.Hour)
 	refused()
 	refused()

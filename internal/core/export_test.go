@@ -1,6 +1,11 @@
 package core
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
 
 // PruneForTest throws away what is old, as the flusher does once a minute.
 func PruneForTest(ctx context.Context, s *Service) error { return s.usage.prune(ctx) }
@@ -8,4 +13,48 @@ func PruneForTest(ctx context.Context, s *Service) error { return s.usage.prune(
 // NewDataKeyForTest makes the data key of an org, wrapped.
 func NewDataKeyForTest(m Material, orgID string) ([]byte, error) {
 	return newDataKey(m.MasterKey, orgID)
+}
+
+// CleanedForTest is what is kept of what a program says of itself.
+func CleanedForTest(s string) string { return cleaned(s) }
+
+// NormalNameForTest says why a name is refused.
+func NormalNameForTest(name string) (string, error) { return normalName("the name", name) }
+
+// NormalEmailForTest is an address as it is kept.
+func NormalEmailForTest(email string) (string, error) { return normalEmail(email) }
+
+// NewUserCodeForTest draws a user code.
+func NewUserCodeForTest() string { return newUserCode() }
+
+// PasswordMatchesForTest checks a password against a hash.
+func PasswordMatchesForTest(ctx context.Context, hash, password string) (bool, error) {
+	return newHasher().matches(ctx, hash, password)
+}
+
+// PasswordHashForTest hashes a password, when the service has a turn for it.
+func PasswordHashForTest(ctx context.Context, s *Service, password string) (string, error) {
+	return s.hasher.hash(ctx, password)
+}
+
+// HoldHashesForTest takes every turn to hash until release is called; meanwhile a wait ends after the given time. Call it before
+// the service is used.
+func HoldHashesForTest(s *Service, wait time.Duration) (release func()) {
+	s.hasher.wait = wait
+	for range hashesAtOnce {
+		s.hasher.slots <- struct{}{}
+	}
+	return func() {
+		for range hashesAtOnce {
+			<-s.hasher.slots
+		}
+	}
+}
+
+// InvitationForTest says whether the store still knows the invitation of a link, open or not.
+func InvitationForTest(ctx context.Context, s *Service, token string) error {
+	return s.view(ctx, func(tx store.Tx) error {
+		_, err := tx.InvitationByDigest(s.keys.digest(setUpPurpose, token))
+		return err
+	})
 }

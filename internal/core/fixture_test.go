@@ -53,13 +53,20 @@ func testMaterial() core.Material {
 	return core.Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}}
 }
 
-func newFixture(tb testing.TB) *fixture {
+// fixtureOn is a fixture with a store, and no service yet.
+func fixtureOn(tb testing.TB) *fixture {
 	tb.Helper()
 	f := &fixture{
 		TB: tb, path: filepath.Join(tb.TempDir(), "keyfob.db"),
 		clock: &clock{t: time.Date(2031, 2, 3, 4, 5, 6, 789_012_345, time.UTC)},
 	}
 	f.store = openStore(tb, f.path)
+	return f
+}
+
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
+	f := fixtureOn(tb)
 	f.svc = f.service()
 	var user core.User
 	var err error
@@ -86,7 +93,14 @@ func openStore(tb testing.TB, path string) *sqlite.Store {
 // service makes a further service on the store.
 func (f *fixture) service() *core.Service {
 	f.Helper()
-	svc, err := core.New(core.Config{Store: f.store, Material: testMaterial(), Now: f.clock.now})
+	return f.serviceWith(core.Config{})
+}
+
+// serviceWith is service, with what people sign in by.
+func (f *fixture) serviceWith(cfg core.Config) *core.Service {
+	f.Helper()
+	cfg.Store, cfg.Material, cfg.Now = f.store, testMaterial(), f.clock.now
+	svc, err := core.New(cfg)
 	f.must(err)
 	f.Cleanup(func() { _ = svc.Close(f.Context()) }) // the context has ended: what is not written is let go
 	return svc
@@ -94,11 +108,11 @@ func (f *fixture) service() *core.Service {
 
 func (f *fixture) signIn(u core.User) (secret.Secret, core.Principal) {
 	f.Helper()
-	token, _, err := f.svc.StartSession(f.Context(), u.ID)
+	in, err := f.svc.StartSession(f.Context(), u.ID, api.SessionCLI, core.Client{Name: "keyfob", Host: "laptop"})
 	f.must(err)
-	p, err := f.svc.Authenticate(f.Context(), token.Reveal())
+	p, err := f.svc.Authenticate(f.Context(), in.Token.Reveal())
 	f.must(err)
-	return token, p
+	return in.Token, p
 }
 
 func (f *fixture) create(in core.NewKey) (core.Key, secret.Secret) {
@@ -126,6 +140,13 @@ func (f *fixture) must(err error) {
 	}
 }
 
+func (f *fixture) is(err, want error) {
+	f.Helper()
+	if !errors.Is(err, want) {
+		f.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
 // refused wants a *core.Error of the code whose detail holds the text.
 func (f *fixture) refused(err error, code api.Code, text string) {
 	f.Helper()
@@ -141,6 +162,11 @@ func wantRefusal(tb testing.TB, err error, code api.Code, text string) {
 	if refusal.Code != code || !strings.Contains(refusal.Detail, text) {
 		tb.Fatalf("refused with %s %q, want %s and %q", refusal.Code, refusal.Detail, code, text)
 	}
+}
+
+func isRefusal(err error, code api.Code) bool {
+	var refusal *core.Error
+	return errors.As(err, &refusal) && refusal.Code == code
 }
 
 func (f *fixture) equal(what string, got, want any) {

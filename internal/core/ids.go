@@ -10,11 +10,13 @@ import (
 
 // Prefixes of ids.
 const (
-	orgPrefix     = "org_"
-	userPrefix    = "usr_"
-	sessionPrefix = "ses_"
-	keyPrefix     = "key_"
-	eventPrefix   = "evt_"
+	orgPrefix        = "org_"
+	userPrefix       = "usr_"
+	sessionPrefix    = "ses_"
+	invitationPrefix = "inv_"
+	grantPrefix      = "dev_"
+	keyPrefix        = "key_"
+	eventPrefix      = "evt_"
 )
 
 const (

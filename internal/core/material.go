@@ -42,6 +42,15 @@ func materialID(kind string, key [32]byte) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
+// digest names text, such as the token of a link, so that who reads the store learns nothing of it (RFC 2104). Purpose keeps what
+// is the same text elsewhere from having the same digest.
+func (m material) digest(purpose, text string) (d [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, m.Pepper[:])
+	mac.Write([]byte(purpose + "|" + text))
+	mac.Sum(d[:0])
+	return d
+}
+
 // claim writes the ids of the material into a store that has none yet, and compares them with those of any other.
 func (s *Service) claim(ctx context.Context) error {
 	var known []store.Material

@@ -86,6 +86,31 @@ func normalText(what, s string, least, most int) (string, error) {
 	return n, nil
 }
 
+// cleaned makes of what a program or a provider says of itself a name that normalName takes, or nothing where nothing is left.
+func cleaned(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), refMaxBytes)], "")
+	if holdsSecret(s) {
+		return ""
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !visible(r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimLeftFunc(norm.NFC.String(s), func(r rune) bool { return r == ' ' || r == '-' || unicode.Is(unicode.M, r) })
+	if runes := []rune(s); len(runes) > nameMax {
+		s = string(runes[:nameMax])
+	}
+	if s = strings.TrimRight(s, " "); holdsSecret(s) { // one that invisible characters had hidden
+		return ""
+	}
+	return s
+}
+
 // visible is unicode.IsPrint less what it lets through and no one sees: fillers, variation selectors, the blank braille
 // pattern, and the replacement character, which stands for text that was lost on the way here.
 func visible(r rune) bool {

@@ -199,3 +199,18 @@ func TestNameProperties(t *testing.T) {
 
 // foldSimple puts another rune of the same simple folding in place of each rune.
 func foldSimple(s string) string { return strings.Map(unicode.SimpleFold, s) }
+
+// TestNobodySpoilsAName: whatever a program says of itself becomes a name that people would be allowed, or nothing.
+func TestNobodySpoilsAName(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		said := rapid.OneOf(rapid.String(), rapid.StringMatching(`[- \x00-\x1f\x{300}\x{200b}-\x{202e}a-zé\x{fffd}]*`), rapid.StringOfN(rapid.Rune(), 60, 200, -1)).Draw(t, "said")
+		got := core.CleanedForTest(said)
+		if got == "" {
+			return
+		}
+		if n, err := core.NormalNameForTest(got); err != nil || n != got {
+			t.Fatalf("%q became %q, which would become %q: %v", said, got, n, err)
+		}
+	})
+}

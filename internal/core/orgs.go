@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -14,10 +15,12 @@ type Bootstrap struct {
 	OrgSlug  string
 	OrgName  string
 	UserName string
+	Email    string // of the owner; empty: none
 }
 
-// Bootstrap makes an org and its owner. When there is an org of that slug it changes nothing and returns that org and the
-// user who has been its owner for longest.
+// Bootstrap makes an org and its owner. When there is an org of that slug it returns that org and the user who has been its
+// owner for longest, and changes nothing but to give them the address, if they have none. CodeNameTaken: the address is
+// another account's.
 func (s *Service) Bootstrap(ctx context.Context, in Bootstrap) (Org, User, error) {
 	if err := checkSlug(in.OrgSlug); err != nil {
 		return Org{}, User{}, err
@@ -30,6 +33,12 @@ func (s *Service) Bootstrap(ctx context.Context, in Bootstrap) (Org, User, error
 	if err != nil {
 		return Org{}, User{}, err
 	}
+	email := ""
+	if in.Email != "" {
+		if email, err = normalEmail(in.Email); err != nil {
+			return Org{}, User{}, err
+		}
+	}
 	var (
 		org  store.Org
 		user store.User
@@ -37,47 +46,63 @@ func (s *Service) Bootstrap(ctx context.Context, in Bootstrap) (Org, User, error
 	err = s.update(ctx, func(tx store.Tx) error {
 		org, err = tx.OrgBySlug(in.OrgSlug)
 		if errors.Is(err, store.ErrNotFound) {
-			org, user, err = s.addOrg(tx, in.OrgSlug, orgName, userName)
+			user = store.User{Name: userName, Email: email}
+			org, err = s.addOrg(tx, in.OrgSlug, orgName, &user, Actor{Type: api.ActorSystem, Name: "bootstrap"})
 			return err
 		}
 		if err != nil {
 			return err
 		}
 		user, err = tx.FirstMember(org.ID, string(api.RoleOwner))
-		return err
+		if err != nil || email == "" || user.Email != "" {
+			return err
+		}
+		user.Email = email
+		return tx.UpdateUser(user)
 	})
+	if errors.Is(err, store.ErrExists) && email != "" {
+		err = refusef(api.CodeNameTaken, "", "another account has the address %s", shown(email))
+	}
 	if err != nil {
 		return Org{}, User{}, fmt.Errorf("bootstrap: %w", err)
 	}
 	return orgOf(org), userOf(user), nil
 }
 
-func (s *Service) addOrg(tx store.Tx, slug, orgName, userName string) (org store.Org, user store.User, err error) {
+// addOrg makes an org and its owner, and completes the user. by is who did it; the zero Actor is the owner.
+func (s *Service) addOrg(tx store.Tx, slug, name string, owner *store.User, by Actor) (org store.Org, err error) {
 	now := s.now()
-	org = store.Org{Slug: slug, Name: orgName, Recoverable: true, MasterKeyID: s.keys.masterID, CreatedAt: now}
-	user = store.User{Name: userName, CreatedAt: now}
+	org = store.Org{Slug: slug, Name: name, Recoverable: true, MasterKeyID: s.keys.masterID, CreatedAt: now}
 	if org.ID, err = newID(orgPrefix); err != nil {
-		return org, user, err
-	}
-	if user.ID, err = newID(userPrefix); err != nil {
-		return org, user, err
+		return org, err
 	}
 	if org.DataKey, err = newDataKey(s.keys.MasterKey, org.ID); err != nil {
-		return org, user, err
+		return org, err
+	}
+	if err := s.addUser(tx, owner); err != nil {
+		return org, err
+	}
+	if by == (Actor{}) {
+		by = actorOfUser(*owner)
 	}
 	err = errors.Join(
 		tx.AddOrg(org),
-		tx.AddUser(user),
-		tx.AddMembership(store.Membership{OrgID: org.ID, UserID: user.ID, Role: string(api.RoleOwner), CreatedAt: now}),
-		s.addEvent(tx, Event{
-			Type: "org.created", OrgID: org.ID, Actor: Actor{Type: api.ActorSystem, Name: "bootstrap"},
-			Data: map[string]string{"slug": slug, "owner": user.ID},
-		}),
+		tx.AddMembership(store.Membership{OrgID: org.ID, UserID: owner.ID, Role: string(api.RoleOwner), CreatedAt: now}),
+		s.addEvent(tx, Event{Type: "org.created", OrgID: org.ID, Actor: by, Data: facts("slug", slug, "owner", owner.ID)}),
 	)
-	return org, user, err
+	return org, err
 }
 
-// Memberships returns the orgs that the principal is in, by slug.
+// addUser makes a user and completes the row.
+func (s *Service) addUser(tx store.Tx, user *store.User) (err error) {
+	user.CreatedAt = s.now()
+	if user.ID, err = newID(userPrefix); err != nil {
+		return err
+	}
+	return tx.AddUser(*user)
+}
+
+// Memberships returns the orgs that the principal is in, by slug; of a token, the one that it opens.
 func (s *Service) Memberships(ctx context.Context, p Principal) ([]Membership, error) {
 	var rows []store.OrgMembership
 	err := s.view(ctx, func(tx store.Tx) (err error) {
@@ -87,16 +112,18 @@ func (s *Service) Memberships(ctx context.Context, p Principal) ([]Membership, e
 	if err != nil {
 		return nil, fmt.Errorf("memberships: %w", err)
 	}
-	out := make([]Membership, len(rows))
-	for i, r := range rows {
-		out[i] = Membership{Org: orgOf(r.Org), Role: api.Role(r.Role)}
+	out := make([]Membership, 0, len(rows))
+	for _, r := range rows {
+		if p.opens(r.Org) {
+			out = append(out, Membership{Org: orgOf(r.Org), Role: api.Role(r.Role)})
+		}
 	}
 	return out, nil
 }
 
-// access returns the org that ref, a slug or an id, names, if the principal's role in it has the permission. It is the one
-// gate that every method on an org's things goes through.
-func access(tx store.Tx, p Principal, ref string, need api.Permission) (store.Org, error) {
+// access returns the org that ref, a slug or an id, names, if the principal has the permissions in it: by the role at this
+// moment and, with a token, by the token too. It is the one gate that every method on an org's things goes through.
+func access(tx store.Tx, p Principal, ref string, needs ...api.Permission) (store.Org, error) {
 	find := tx.OrgBySlug
 	if isID(orgPrefix, ref) {
 		find = tx.Org
@@ -109,9 +136,19 @@ func access(tx store.Tx, p Principal, ref string, need api.Permission) (store.Or
 	if err != nil {
 		return store.Org{}, orgNotFound(ref, err)
 	}
-	if role := api.Role(m.Role); !role.May(need) {
-		return store.Org{}, refusef(api.CodeForbidden, "ask an owner or admin of the organisation",
-			"the role %s in the organisation %s does not have the permission %s", shown(m.Role), shown(org.Slug), need)
+	if !p.opens(org) {
+		return store.Org{}, orgNotFound(ref, store.ErrNotFound)
+	}
+	role := api.Role(m.Role)
+	for _, need := range needs {
+		if !role.May(need) {
+			return store.Org{}, refusef(api.CodeForbidden, "ask an owner or admin of the organisation",
+				"the role %s in the organisation %s does not have the permission %s", shown(m.Role), shown(org.Slug), need)
+		}
+		if p.isToken() && !slices.Contains(p.Session.Permissions, need) {
+			return store.Org{}, refusef(api.CodeForbidden, "make a token with this permission: keyfob auth token",
+				"the token %s does not have the permission %s", shown(p.Session.Name), need)
+		}
 	}
 	return org, nil
 }

@@ -12,26 +12,23 @@ import (
 )
 
 const (
-	// IdleLimit is how long a session lives after its last use.
+	// IdleLimit is how long a session of the command line lives after its last use.
 	IdleLimit = 30 * 24 * time.Hour
+	// BrowserLimit is how long a browser's session lives, used or not.
+	BrowserLimit = time.Hour
 
 	touchEvery  = time.Minute
 	refuseEvery = time.Hour
 )
 
-// StartSession signs a user in. Only the digest of the token is kept.
-func (s *Service) StartSession(ctx context.Context, userID string) (secret.Secret, Session, error) {
-	token := secret.New(secret.Session)
-	row := store.NewSession{
-		Session:  store.Session{UserID: userID, Hint: token.Hint(), CreatedAt: s.now()},
-		Digest:   token.Digest(s.keys.Pepper[:]),
-		PepperID: s.keys.pepperID,
+// StartSession signs a user in: with SessionCLI until it was idle for IdleLimit, with SessionBrowser for BrowserLimit. Only the
+// digest of the token is kept.
+func (s *Service) StartSession(ctx context.Context, userID string, kind api.SessionKind, c Client) (SignedIn, error) {
+	if kind != api.SessionCLI && kind != api.SessionBrowser {
+		return SignedIn{}, invalidf("a user is not signed in with a session of the kind %s", shown(string(kind)))
 	}
-	var err error
-	if row.ID, err = newID(sessionPrefix); err != nil {
-		return secret.Secret{}, Session{}, err
-	}
-	err = s.update(ctx, func(tx store.Tx) error {
+	var out SignedIn
+	err := s.update(ctx, func(tx store.Tx) error {
 		user, err := tx.User(userID)
 		if errors.Is(err, store.ErrNotFound) {
 			return refusef(api.CodeNotFound, "", "there is no user %s", shown(userID))
@@ -39,20 +36,40 @@ func (s *Service) StartSession(ctx context.Context, userID string) (secret.Secre
 		if err != nil {
 			return err
 		}
-		if err := tx.AddSession(row); err != nil {
-			return err
-		}
-		p := Principal{User: userOf(user), Session: sessionOf(row.Session)}
-		return s.sessionEvent(tx, "session.created", p, nil)
+		out, err = s.signIn(tx, user, kind, c)
+		return err
 	})
 	if err != nil {
-		return secret.Secret{}, Session{}, fmt.Errorf("start a session: %w", err)
+		return SignedIn{}, fmt.Errorf("start a session: %w", err)
 	}
-	return token, sessionOf(row.Session), nil
+	return out, nil
 }
 
-// Authenticate returns who a session token stands for. Whatever else is presented gets one and the same
-// CodeUnauthenticated.
+func (s *Service) signIn(tx store.Tx, user store.User, kind api.SessionKind, c Client) (SignedIn, error) {
+	row := store.Session{UserID: user.ID, Kind: string(kind), Name: cleaned(c.Name), Host: cleaned(c.Host)}
+	if kind == api.SessionBrowser {
+		row.ExpiresAt = s.now().Add(BrowserLimit)
+	}
+	out, err := s.addSession(tx, row, store.Org{})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return out, s.sessionEvent(tx, "session.created", actorOfUser(user), out.Session, nil)
+}
+
+// addSession gives the row a token and writes it. org is that of a token.
+func (s *Service) addSession(tx store.Tx, row store.Session, org store.Org) (out SignedIn, err error) {
+	if row.ID, err = newID(sessionPrefix); err != nil {
+		return SignedIn{}, err
+	}
+	token := secret.New(secret.Session)
+	row.OrgID, row.Hint, row.CreatedAt = org.ID, token.Hint(), s.now()
+	err = tx.AddSession(store.NewSession{Session: row, Digest: token.Digest(s.keys.Pepper[:]), PepperID: s.keys.pepperID})
+	return SignedIn{Token: token, Session: sessionOf(row, org)}, err
+}
+
+// Authenticate returns who a session's token stands for, whatever the session's kind. Whatever else is presented gets one and the
+// same CodeUnauthenticated.
 func (s *Service) Authenticate(ctx context.Context, token string) (Principal, error) {
 	parsed, err := secret.Parse(secret.Session, token)
 	if err != nil {
@@ -61,9 +78,12 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 	var (
 		row  store.Session
 		user store.User
+		org  store.Org
 	)
 	err = s.view(ctx, func(tx store.Tx) (err error) {
-		row, user, err = tx.SessionByDigest(parsed.Digest(s.keys.Pepper[:]))
+		if row, user, err = tx.SessionByDigest(parsed.Digest(s.keys.Pepper[:])); err == nil && row.OrgID != "" {
+			org, err = tx.Org(row.OrgID)
+		}
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -74,11 +94,11 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 	}
 	now := s.now()
 	if reason := over(row, now); reason != "" {
-		s.refuse(ctx, row, user, reason, now)
+		s.refuse(ctx, sessionOf(row, org), user, row.RefusedAt, reason, now)
 		return Principal{}, noSession()
 	}
 	s.touch(ctx, &row, now)
-	return Principal{User: userOf(user), Session: sessionOf(row)}, nil
+	return Principal{User: userOf(user), Session: sessionOf(row, org)}, nil
 }
 
 // over says why a session opens nothing any more; empty: it does.
@@ -86,7 +106,7 @@ func over(row store.Session, now time.Time) string {
 	switch {
 	case !row.EndedAt.IsZero():
 		return "ended"
-	case past(lastSign(row).Add(IdleLimit), now):
+	case past(endOf(row), now):
 		return "expired"
 	}
 	return ""
@@ -94,20 +114,19 @@ func over(row store.Session, now time.Time) string {
 
 // refuse records that a session which is over was presented, at most once an hour for each, so that a program that does not
 // give up can't fill the store.
-func (s *Service) refuse(ctx context.Context, row store.Session, user store.User, reason string, now time.Time) {
-	if !row.RefusedAt.IsZero() && now.Sub(row.RefusedAt) < refuseEvery {
+func (s *Service) refuse(ctx context.Context, of Session, user store.User, last time.Time, reason string, now time.Time) {
+	if !last.IsZero() && now.Sub(last) < refuseEvery {
 		return
 	}
 	err := s.update(ctx, func(tx store.Tx) error {
-		first, err := tx.RefuseSession(row.ID, now, now.Add(-refuseEvery))
+		first, err := tx.RefuseSession(of.ID, now, now.Add(-refuseEvery))
 		if err != nil || !first {
 			return err
 		}
-		p := Principal{User: userOf(user), Session: sessionOf(row)}
-		return s.sessionEvent(tx, "session.refused", p, map[string]string{"reason": reason})
+		return s.sessionEvent(tx, "session.refused", actorOfUser(user), of, map[string]string{"reason": reason})
 	})
 	if err != nil {
-		s.log.WarnContext(ctx, "the refusal of a session could not be recorded", "session", row.ID, "error", err)
+		s.log.WarnContext(ctx, "the refusal of a session could not be recorded", "session", of.ID, "error", err)
 	}
 }
 
@@ -127,22 +146,4 @@ func (s *Service) touch(ctx context.Context, row *store.Session, now time.Time) 
 func noSession() error {
 	return refusef(api.CodeUnauthenticated, "sign in: keyfob auth login",
 		"no valid session token was presented: it is missing, malformed, unknown, ended or expired")
-}
-
-// EndSession signs the principal out: the token is refused from now on. Ending an ended session does nothing.
-func (s *Service) EndSession(ctx context.Context, p Principal) error {
-	err := s.update(ctx, func(tx store.Tx) error {
-		err := tx.EndSession(p.Session.ID, s.now())
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return s.sessionEvent(tx, "session.ended", p, nil)
-	})
-	if err != nil {
-		return fmt.Errorf("end a session: %w", err)
-	}
-	return nil
 }

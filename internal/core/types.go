@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -19,22 +20,6 @@ type Membership struct {
 	Role api.Role
 }
 
-// User is a person or a machine account.
-type User struct {
-	ID   string
-	Name string
-}
-
-// Session is a signed-in user on one machine. It ends IdleLimit after its last use.
-type Session struct {
-	ID         string
-	Hint       string
-	UserID     string
-	CreatedAt  time.Time
-	LastUsedAt time.Time // zero: never
-	ExpiresAt  time.Time
-}
-
 // Principal is who a session token stands for.
 type Principal struct {
 	User    User
@@ -43,6 +28,20 @@ type Principal struct {
 
 // Actor is the principal as events and keys record it.
 func (p Principal) Actor() Actor { return Actor{Type: api.ActorUser, ID: p.User.ID, Name: p.User.Name} }
+
+// isToken says that a program acts in the user's name.
+func (p Principal) isToken() bool { return p.Session.Kind == api.SessionToken }
+
+// opens says whether the session reaches an org that its user is in.
+func (p Principal) opens(org store.Org) bool { return !p.isToken() || p.Session.Org.ID == org.ID }
+
+// notToken refuses a token what only a person who signed in may do; what says that.
+func (p Principal) notToken(what string) error {
+	if !p.isToken() {
+		return nil
+	}
+	return refusef(api.CodeForbidden, "sign in: keyfob auth login", "the token %s may not %s", shown(p.Session.Name), what)
+}
 
 // Actor is who did something.
 type Actor struct {

@@ -18,6 +18,8 @@ const (
 	pruneRows    = 1000 // of a kind a transaction
 	pruneBatches = 20   // transactions a run
 	useKept      = 25 * time.Hour
+	triesKept    = time.Hour           // longer than any window that they are counted in
+	endedKept    = 90 * 24 * time.Hour // sessions and invitations that are over
 )
 
 // usage keeps the use of keys in memory and writes it every few seconds: a check of a key must not cost a synced write.
@@ -178,7 +180,7 @@ func (u *usage) putBack(left []store.KeyUse) {
 func (u *usage) prune(ctx context.Context) error {
 	now := u.now()
 	kept := now.Add(-useKept)
-	age := store.Age{Minute: minuteOf(kept), Callers: kept, Answers: now}
+	age := store.Age{Minute: minuteOf(kept), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept)}
 	for range pruneBatches {
 		most := 0
 		err := u.store.Update(ctx, func(tx store.Tx) (err error) {

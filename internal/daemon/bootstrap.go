@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -23,6 +22,7 @@ type BootstrapOptions struct {
 	OrgSlug  string
 	OrgName  string
 	UserName string
+	Email    string // of the owner; empty: none
 
 	Out    io.Writer // gets a secret: must not be a terminal
 	ErrOut io.Writer // the log
@@ -31,40 +31,31 @@ type BootstrapOptions struct {
 
 // bootstrapRun makes sure that the org and its owner exist, signs the owner in and writes the session to Out as JSON. It
 // works beside a serving process on the same data directory.
-func bootstrapRun(ctx context.Context, opts *BootstrapOptions) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, bootstrapTimeout)
-	defer cancel()
-	dir, err := openDataDir(opts.DataDir)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(opts.ErrOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDomain(ctx, dir, opts.Now, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close(ctx)) }()
-
-	org, user, err := d.core.Bootstrap(ctx, core.Bootstrap{OrgSlug: opts.OrgSlug, OrgName: opts.OrgName, UserName: opts.UserName})
-	if err != nil {
-		return refusal(err)
-	}
-	token, _, err := d.core.StartSession(ctx, user.ID)
-	if err != nil {
-		return refusal(err)
-	}
-	doc, err := json.Marshal(struct {
-		Org     api.Org  `json:"org"`
-		User    api.User `json:"user"`
-		Session string   `json:"session"`
-	}{api.Org(org), api.User(user), token.Reveal()})
-	if err != nil {
-		return fmt.Errorf("encode the session: %w", err)
-	}
-	if _, err := opts.Out.Write(append(doc, '\n')); err != nil {
-		return fmt.Errorf("write the session: %w", err)
-	}
-	return nil
+func bootstrapRun(ctx context.Context, opts *BootstrapOptions) error {
+	return withDomain(ctx, opts.DataDir, opts.ErrOut, opts.Now, func(ctx context.Context, _ dataDir, c *core.Service) error {
+		org, user, err := c.Bootstrap(ctx, core.Bootstrap{
+			OrgSlug: opts.OrgSlug, OrgName: opts.OrgName, UserName: opts.UserName, Email: opts.Email,
+		})
+		if err != nil {
+			return refusal(err)
+		}
+		signedIn, err := c.StartSession(ctx, user.ID, api.SessionCLI, core.Client{Name: "bootstrap"})
+		if err != nil {
+			return refusal(err)
+		}
+		doc, err := json.Marshal(struct {
+			Org     api.Org  `json:"org"`
+			User    api.User `json:"user"`
+			Session string   `json:"session"`
+		}{api.Org(org), api.User(user), signedIn.Token.Reveal()})
+		if err != nil {
+			return fmt.Errorf("encode the session: %w", err)
+		}
+		if _, err := opts.Out.Write(append(doc, '\n')); err != nil {
+			return fmt.Errorf("write the session: %w", err)
+		}
+		return nil
+	})
 }
 
 // refusal makes what core refuses a failure of the command.

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -25,9 +24,10 @@ type domain struct {
 	store store.Store
 }
 
-// openDomain opens the database and the material of a data directory, and makes both on the first run.
-func openDomain(ctx context.Context, dir dataDir, now func() time.Time, log *slog.Logger) (*domain, error) {
-	if err := checkClock(now()); err != nil {
+// openDomain opens the database and the material of a data directory, and makes both on the first run. It fills cfg's store and
+// material in.
+func openDomain(ctx context.Context, dir dataDir, cfg core.Config) (*domain, error) {
+	if err := checkClock(cfg.Now()); err != nil {
 		return nil, err
 	}
 	material, err := dir.material()
@@ -44,7 +44,8 @@ func openDomain(ctx context.Context, dir dataDir, now func() time.Time, log *slo
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	service, err := core.New(core.Config{Store: db, Material: material, Now: now, Log: log}) //nolint:contextcheck // it outlives ctx
+	cfg.Store, cfg.Material = db, material
+	service, err := core.New(cfg) //nolint:contextcheck // it outlives ctx
 	if errors.Is(err, core.ErrMaterial) {
 		err = &cliutil.Error{
 			Code: "material-wrong", Exit: cliutil.ExitFailed, Err: err,

@@ -131,9 +131,10 @@ func (d dataDir) inUse() error {
 
 // serviceDoc is service.json: where the service that holds the lock listens.
 type serviceDoc struct {
-	URL     string `json:"url"`
-	PID     int    `json:"pid"`
-	Version string `json:"version"`
+	URL       string `json:"url"`
+	PublicURL string `json:"public_url"`
+	PID       int    `json:"pid"`
+	Version   string `json:"version"`
 }
 
 // announce writes service.json; the returned function removes it.

@@ -21,6 +21,8 @@ type ServeOptions struct {
 	InsecureHTTP   bool   // listen beyond this machine without TLS
 	ExitWithParent bool   // stop when In ends
 	JSON           bool   // say where it listens as JSON
+	SignIn         SignIn
+	SetupLink      bool // while there is no account, print a link that makes the first
 	Version        string
 
 	In     io.Reader // read only with ExitWithParent

@@ -19,7 +19,7 @@ func NewRoot(f *cliutil.Factory) *cobra.Command {
 		Example: "$ keyfobd serve\n$ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com",
 	}
 	cliutil.Root(f, root, config.OptOutput)
-	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil))
+	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil))
 	root.Version = build.Version()
 	return root
 }
@@ -35,7 +35,8 @@ The data directory holds the database and, beside it, the master key and the pep
 first start, for its owner alone. Once the service listens it says so in one line on stdout; its log goes to stderr.`,
 		Example: `$ keyfobd serve
 $ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com
-$ keyfobd serve --data-dir /var/lib/keyfob --mcp-name acme`,
+$ keyfobd serve --data-dir /var/lib/keyfob --mcp-name acme
+$ keyfobd serve --public-url https://keys.example.com --oidc-issuer https://login.example.com --oidc-client-id keyfob`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out, err := f.Output()
@@ -55,6 +56,11 @@ $ keyfobd serve --data-dir /var/lib/keyfob --mcp-name acme`,
 	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: where it listens)")
 	flags.StringVar(&opts.MCPName, "mcp-name", "keyfob", "`NAME` of the hosted MCP server in AI clients")
 	flags.BoolVar(&opts.InsecureHTTP, "insecure-http", false, "listen beyond this machine without TLS")
+	flags.StringVar(&opts.SignIn.Issuer, "oidc-issuer", "", "sign people in with the OpenID provider of this `URL` instead of passwords")
+	flags.StringVar(&opts.SignIn.ClientID, "oidc-client-id", "", "`ID` that the provider knows this service by")
+	flags.StringVar(&opts.SignIn.SecretFile, "oidc-client-secret-file", "", "`FILE` with the secret that goes with it, mode 0600")
+	flags.StringArrayVar(&opts.SignIn.Joins, "oidc-join", nil, "who signs in with an address of a domain joins: `DOMAIN=ORG:ROLE`; may be given again")
+	flags.BoolVar(&opts.SetupLink, "setup-link", true, "while there is no account, print a link that makes the first one")
 	flags.BoolVar(&opts.ExitWithParent, "exit-with-parent", false, "stop when stdin ends")
 	return cmd
 }
@@ -89,6 +95,31 @@ The session opens everything in the organisation, so it is only written to a pip
 	flags.StringVar(&opts.OrgSlug, "org", "", "`SLUG` of the organisation")
 	flags.StringVar(&opts.OrgName, "org-name", "", "its `NAME` for people (default: the slug)")
 	flags.StringVar(&opts.UserName, "user", "owner", "`NAME` of the owner")
+	flags.StringVar(&opts.Email, "email", "", "the owner's e-mail `ADDRESS`, by which an OpenID sign-in or a set-up link finds them")
+	return cmd
+}
+
+func newCmdSetupLink(f *cliutil.Factory, runF func(context.Context, *SetupLinkOptions) error) *cobra.Command {
+	opts := &SetupLinkOptions{Out: f.IO.Out, ErrOut: f.IO.ErrOut, Now: f.Now}
+	cmd := &cobra.Command{
+		Use:   "setup-link --email ADDRESS",
+		Short: "Print a link by which an account sets a new password",
+		Long: `Print a link by which an account sets a new password: it works once, for a day, and ends all sessions of the account. Hand it
+to its holder alone.`,
+		Example: `$ keyfobd setup-link --email ada@example.com
+$ keyfobd setup-link --email ada@example.com --public-url https://keys.example.com`,
+		Args: cliutil.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
+				return err
+			}
+			return cliutil.Run(cmd.Context(), opts, runF, setupLinkRun)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	flags.StringVar(&opts.Email, "email", "", "the account's e-mail `ADDRESS`")
+	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: that of the running service)")
 	return cmd
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/server"
 	"github.com/keyfob/keyfob/pkg/api"
 )
@@ -26,6 +27,10 @@ const drainTimeout = 10 * time.Second
 // serveRun serves until ctx ends, or, with ExitWithParent, until In does; then it stops gracefully and returns nil.
 func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	public, err := opts.check()
+	if err != nil {
+		return err
+	}
+	joins, err := opts.SignIn.rules()
 	if err != nil {
 		return err
 	}
@@ -56,7 +61,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	defer func() { _ = listener.Close() }() // again after http.Server, if it got that far
 
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, nil))
-	d, err := openDomain(ctx, dir, opts.Now, log)
+	d, err := openDomain(ctx, dir, core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Now: opts.Now, Log: log})
 	if err != nil {
 		return err
 	}
@@ -104,20 +109,30 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if public == nil {
 		public = address
 	}
+	people, err := opts.SignIn.pages(s.domain.core, public, opts.Now, s.log)
+	if err != nil {
+		return err
+	}
 	handler := server.New(server.Config{
 		Core:         s.domain.core,
+		PublicURL:    public,
+		Pages:        people,
 		MCP:          api.MCPServer{Name: opts.MCPName, URL: public.JoinPath("mcp").String()},
 		AllowedHosts: s.hosts(),
 		Version:      opts.Version,
 		Log:          s.log,
 	})
-	withdraw, err := s.dir.announce(serviceDoc{URL: address.String(), PID: os.Getpid(), Version: opts.Version})
+	withdraw, err := s.dir.announce(serviceDoc{URL: address.String(), PublicURL: public.String(), PID: os.Getpid(), Version: opts.Version})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, withdraw()) }()
 	s.log.Info("serving", "url", address.String(), "public_url", public.String(), "data_dir", string(s.dir), "version", opts.Version)
-	if err := say(opts, address.String(), s.dir); err != nil {
+	link, err := s.setUpLink(ctx, opts, public)
+	if err != nil {
+		return err
+	}
+	if err := say(opts, address.String(), link, s.dir); err != nil {
 		return err
 	}
 	return s.serve(ctx, handler)
@@ -172,18 +187,37 @@ func (s service) hosts() []string {
 	return hosts
 }
 
-// say tells whoever started the process where it listens.
-func say(opts *ServeOptions, address string, dir dataDir) error {
+// setUpLink is a new link by which the first account is made, empty when there is one or none is wanted.
+func (s service) setUpLink(ctx context.Context, opts *ServeOptions, public *url.URL) (string, error) {
+	if !opts.SetupLink {
+		return "", nil
+	}
+	token, ok, err := s.domain.core.OpenFirstSetUp(ctx)
+	if err != nil || !ok {
+		return "", err
+	}
+	return setUpURL(public, token), nil
+}
+
+// say tells whoever started the process where it listens and, while there is no account, by which link the first is made. The
+// link is a secret for a person: it goes where they look, and into no log.
+func say(opts *ServeOptions, address, link string, dir dataDir) error {
 	line := "keyfobd listens on " + address
+	if link != "" && !opts.JSON {
+		if _, err := fmt.Fprintf(opts.ErrOut, "no account exists yet; make the first one within 24 hours at:\n%s\n", link); err != nil {
+			return fmt.Errorf("print the set-up link: %w", err)
+		}
+	}
 	if opts.JSON {
 		type info struct {
 			URL     string `json:"url"`
 			DataDir string `json:"data_dir"`
 			PID     int    `json:"pid"`
+			Setup   string `json:"setup_url,omitempty"`
 		}
 		doc, err := json.Marshal(struct {
 			Service info `json:"service"`
-		}{info{address, string(dir), os.Getpid()}})
+		}{info{address, string(dir), os.Getpid(), link}})
 		if err != nil {
 			return fmt.Errorf("encode the address: %w", err)
 		}

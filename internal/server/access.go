@@ -53,18 +53,27 @@ func hostOnly(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 }
 
-// origin is what use tracking may keep of where the request came from.
-func origin(r *http.Request) core.Origin {
+// Origin is what use tracking may keep of where the request came from.
+func Origin(r *http.Request) core.Origin {
 	return core.Origin{AddressPrefix: addressPrefix(r.RemoteAddr), Agent: agent(r.UserAgent())}
+}
+
+// address is the IP address of a peer: that of the connection, whatever headers say. It is the zero Addr if addr is no
+// address and port.
+func address(addr string) netip.Addr {
+	peer, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
 }
 
 // addressPrefix is the network of a peer: /24 for IPv4, /48 for IPv6; empty if addr is no address and port.
 func addressPrefix(addr string) string {
-	peer, err := netip.ParseAddrPort(addr)
-	if err != nil {
+	ip := address(addr)
+	if !ip.IsValid() {
 		return ""
 	}
-	ip := peer.Addr().Unmap().WithZone("")
 	bits := 48
 	if ip.Is4() {
 		bits = 24

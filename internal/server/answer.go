@@ -71,3 +71,21 @@ func wireMemberships(ms []core.Membership) []api.Membership {
 	}
 	return out
 }
+
+func wireSession(s core.Session) api.Session {
+	out := api.Session{
+		ID: s.ID, Kind: s.Kind, Name: s.Name, Host: s.Host, Hint: s.Hint, CreatedAt: s.CreatedAt.UTC(),
+		LastUsedAt: wireTime(s.LastUsedAt), ExpiresAt: s.ExpiresAt.UTC(),
+	}
+	if s.Kind == api.SessionToken {
+		out.Org, out.Permissions = &s.Org.Slug, s.Permissions
+	}
+	return out
+}
+
+func wireMember(m core.Member) api.Member {
+	return api.Member{
+		ID: m.ID, Name: m.Name, Email: m.Email, Role: m.Role, Status: m.Status,
+		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: wireTime(m.ExpiresAt),
+	}
+}

@@ -45,12 +45,9 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	if err := decode(r, &body, mediaJSON); err != nil {
 		return err
 	}
-	name, err := body.Name.pointer("name")
+	name, err := body.Name.required("name")
 	if err != nil {
 		return err
-	}
-	if name == nil {
-		return invalid(`the member "name" is missing`)
 	}
 	if _, err := body.Tags.pointer("tags"); err != nil {
 		return err
@@ -64,7 +61,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	}
 	org := r.PathValue("org")
 	k, secret, replayed, err := s.Core.CreateKey(r.Context(), p, org, core.NewKey{
-		Name: *name, Tags: body.Tags.value, ExpiresAt: body.ExpiresAt.value, // null and absent: never
+		Name: name, Tags: body.Tags.value, ExpiresAt: body.ExpiresAt.value, // null and absent: never
 		Idempotency: again,
 	})
 	if err != nil {

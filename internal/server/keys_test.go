@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -215,8 +216,13 @@ func TestSession(t *testing.T) {
 	if info.User != api.User(h.acme.user) || len(info.Orgs) != 1 || info.Orgs[0] != acme {
 		t.Errorf("session %+v", info)
 	}
-	if want := "kfs_…" + h.acme.token[len(h.acme.token)-4:]; info.Session.Hint != want {
-		t.Errorf("hint %q, want %q", info.Session.Hint, want)
+	got := info.Session
+	want := api.Session{
+		ID: got.ID, Kind: api.SessionCLI, Name: "keyfob", Host: "box", Hint: "kfs_…" + h.acme.token[len(h.acme.token)-4:],
+		CreatedAt: got.CreatedAt, LastUsedAt: got.LastUsedAt, ExpiresAt: got.LastUsedAt.Add(core.IdleLimit),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 	orgs := decodeAs[api.OrgList](h.as(h.acme, "GET", "/v1/orgs", "").want(http.StatusOK))
 	if len(orgs.Orgs) != 1 || orgs.Orgs[0] != acme {

@@ -20,7 +20,7 @@ func (s *Server) mcpAccess(tools http.Handler) access {
 		if err != nil {
 			return err
 		}
-		caller, err := s.Core.CheckKey(r.Context(), key, origin(r))
+		caller, err := s.Core.CheckKey(r.Context(), key, Origin(r))
 		if err != nil {
 			return err
 		}

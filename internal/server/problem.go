@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -29,10 +31,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if info.Status >= http.StatusInternalServerError {
 		s.logFailure(r, err)
 	}
-	if info.Status == http.StatusUnauthorized {
+	switch info.Status {
+	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", challenge(err))
-	}
-	if info.Status == http.StatusServiceUnavailable {
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", retryAfter(known))
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1") // seconds: a busy store is free soon, a replica that stops has others beside it
 	}
 	writeProblem(w, r, info, known)
@@ -44,6 +48,12 @@ func unexpected(err error) *core.Error {
 		return &core.Error{Code: api.CodeUnavailable, Detail: "the service took too long", Fix: "try again"}
 	}
 	return &core.Error{Code: api.CodeInternal, Detail: "the service could not answer this request"}
+}
+
+// retryAfter is after how many seconds another try makes sense.
+func retryAfter(e *core.Error) string {
+	seconds := (e.RetryAfter + time.Second - 1) / time.Second
+	return strconv.FormatInt(max(1, int64(seconds)), 10)
 }
 
 func (s *Server) logFailure(r *http.Request, err error) {

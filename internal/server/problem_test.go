@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -91,6 +92,19 @@ func TestFaultsAreLoggedNotTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTooManyTriesSaysWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	rec := httptest.NewRecorder()
+	broken(h, func(http.ResponseWriter, *http.Request) error {
+		return fmt.Errorf("x: %w", &core.Error{Code: api.CodeTooManyTries, Detail: "too many tries", RetryAfter: 90*time.Second + 1})
+	}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/broken/x", nil))
+	answer{t, rec.Code, rec.Header(), rec.Body.Bytes()}.problem(api.CodeTooManyTries)
+	if got := rec.Header().Get("Retry-After"); got != "91" {
+		t.Errorf("Retry-After %q", got)
 	}
 }
 

@@ -27,14 +27,11 @@ func (s *Server) lookupKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	if err := decode(r, &body, mediaJSON); err != nil {
 		return err
 	}
-	presented, err := body.Secret.pointer("secret")
+	presented, err := body.Secret.required("secret")
 	if err != nil {
 		return err
 	}
-	if presented == nil {
-		return invalid(`the member "secret" is missing`)
-	}
-	k, v, err := s.Core.Lookup(r.Context(), p, r.PathValue("org"), *presented)
+	k, v, err := s.Core.Lookup(r.Context(), p, r.PathValue("org"), presented)
 	if err != nil {
 		return err
 	}

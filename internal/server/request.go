@@ -26,6 +26,7 @@ const maxBody = 64 << 10
 const (
 	mediaJSON  = "application/json"
 	mediaPatch = "application/merge-patch+json" // RFC 7396
+	mediaForm  = "application/x-www-form-urlencoded"
 )
 
 // withBody reads the whole body before the handler runs, so that the limit holds for every route, read or not.
@@ -145,6 +146,8 @@ func wanted(t reflect.Type) string {
 		return "a string"
 	case t != nil && t.Kind() == reflect.Map:
 		return "an object of strings"
+	case t != nil && t.Kind() == reflect.Slice:
+		return "an array of strings"
 	default:
 		return "of another type"
 	}
@@ -171,6 +174,15 @@ func (m *member[T]) pointer(name string) (*T, error) {
 		return nil, nil //nolint:nilnil // nil is "left out" throughout the API
 	}
 	return &m.value, nil
+}
+
+// required returns the value; what was left out is refused, as null is.
+func (m *member[T]) required(name string) (T, error) {
+	value, err := m.pointer(name)
+	if err == nil && value == nil {
+		err = invalid(fmt.Sprintf("the member %q is missing", name))
+	}
+	return m.value, err
 }
 
 // ifMatch returns the revision that the If-Match header asks for (RFC 9110 §13.1.1): 0 for any, -1 for one that no key

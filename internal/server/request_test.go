@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -16,7 +17,12 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.newKey(h.acme, "k")
-	const create, update = "POST /v1/orgs/acme/keys", "PATCH /v1/orgs/acme/keys/k"
+	const (
+		create, update = "POST /v1/orgs/acme/keys", "PATCH /v1/orgs/acme/keys/k"
+		token          = "POST /v1/orgs/acme/tokens"
+		invite, role   = "POST /v1/orgs/acme/members", "PATCH /v1/orgs/acme/members/x"
+	)
+	expires := `"expires_at":"` + h.clock.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"`
 	tests := map[string]struct{ operation, body, detail string }{
 		"unknown member":       {create, `{"name":"a","role":"x"}`, `unknown member "role"`},
 		"other case":           {create, `{"Name":"a"}`, `unknown member "Name"`},
@@ -50,6 +56,40 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		"tags to null":         {update, `{"tags":null}`, `the member "tags" can't be null`},
 		"zero expiry":          {update, `{"expires_at":"0001-01-01T00:00:00Z"}`, `lies in the past`},
 		"status":               {update, `{"status":"disabled"}`, `unknown member "status"`},
+
+		"token, no name":              {token, `{"permissions":["keys:read"],` + expires + `}`, `the member "name" is missing`},
+		"token, no permissions":       {token, `{"name":"ci",` + expires + `}`, `the member "permissions" is missing`},
+		"token, permissions null":     {token, `{"name":"ci","permissions":null,` + expires + `}`, `the member "permissions" can't be null`},
+		"token, a permission":         {token, `{"name":"ci","permissions":"keys:read",` + expires + `}`, `the member "permissions" must be an array of strings`},
+		"token, a number among them":  {token, `{"name":"ci","permissions":["keys:read",1],` + expires + `}`, `the member "permissions/1" must be a string`},
+		"token, null among them":      {token, `{"name":"ci","permissions":["keys:read",null],` + expires + `}`, `permission`},
+		"token, none":                 {token, `{"name":"ci","permissions":[],` + expires + `}`, `permission`},
+		"token, unknown permission":   {token, `{"name":"ci","permissions":["keys:*"],` + expires + `}`, `permission`},
+		"token, no expiry":            {token, `{"name":"ci","permissions":["keys:read"]}`, `the member "expires_at" is missing`},
+		"token, expiry null":          {token, `{"name":"ci","permissions":["keys:read"],"expires_at":null}`, `the member "expires_at" can't be null`},
+		"token, zero expiry":          {token, `{"name":"ci","permissions":["keys:read"],"expires_at":"0001-01-01T00:00:00Z"}`, `expir`},
+		"token, expired":              {token, `{"name":"ci","permissions":["keys:read"],"expires_at":"2001-01-01T00:00:00Z"}`, `expir`},
+		"token, for ever":             {token, `{"name":"ci","permissions":["keys:read"],"expires_at":"9999-12-31T23:59:59Z"}`, `366 days`},
+		"token, name empty":           {token, `{"name":"","permissions":["keys:read"],` + expires + `}`, `name`},
+		"token, name with control":    {token, `{"name":"a\u0000b","permissions":["keys:read"],` + expires + `}`, `U+0000`},
+		"token, unknown member":       {token, `{"name":"ci","permissions":["keys:read"],"org":"globex",` + expires + `}`, `unknown member "org"`},
+		"member, no address":          {invite, `{"role":"viewer"}`, `the member "email" is missing`},
+		"member, address null":        {invite, `{"email":null,"role":"viewer"}`, `the member "email" can't be null`},
+		"member, no role":             {invite, `{"email":"a@example.com"}`, `the member "role" is missing`},
+		"member, unknown role":        {invite, `{"email":"a@example.com","role":"Owner"}`, `role`},
+		"member, role a number":       {invite, `{"email":"a@example.com","role":1}`, `the member "role" must be a string`},
+		"member, no address at all":   {invite, `{"email":"","role":"viewer"}`, `address`},
+		"member, no @":                {invite, `{"email":"a.example.com","role":"viewer"}`, `@`},
+		"member, two @":               {invite, `{"email":"a@b@example.com","role":"viewer"}`, `@`},
+		"member, address with space":  {invite, `{"email":"a b@example.com","role":"viewer"}`, `address`},
+		"member, address with NUL":    {invite, `{"email":"a\u0000@example.com","role":"viewer"}`, `U+0000`},
+		"member, address with a line": {invite, `{"email":"a@example.com\nBcc: b@example.com","role":"viewer"}`, `e-mail address`},
+		"member, invisible address":   {invite, `{"email":"a\u200b@example.com","role":"viewer"}`, `U+200B`},
+		"member, long address":        {invite, `{"email":"` + strings.Repeat("a", 243) + `@example.com","role":"viewer"}`, `254`},
+		"role, left out":              {role, `{}`, `the member "role" is missing`},
+		"role, null":                  {role, `{"role":null}`, `the member "role" can't be null`},
+		"role, unknown":               {role, `{"role":"root"}`, `role`},
+		"role and more":               {role, `{"role":"viewer","email":"b@example.com"}`, `unknown member "email"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

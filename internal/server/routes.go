@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/pkg/api"
 )
 
 // route is one row of the table: what is known of an operation before its handler runs.
@@ -27,18 +28,31 @@ const (
 	authNone                // nothing
 	authSession             // a session token
 	authKey                 // a key
+	authPage                // what the page itself asks for; it checks Origin, too
 )
 
 // routes is the one table of operations.
 func (s *Server) routes() []route {
 	const (
-		keys = "/v1/orgs/{org}/keys"
-		key  = keys + "/{key}"
+		keys    = "/v1/orgs/{org}/keys"
+		key     = keys + "/{key}"
+		members = "/v1/orgs/{org}/members"
+		member  = members + "/{member}"
 	)
 	return []route{
 		{"GET", "/v1/session", "getSession", s.session(s.getSession)},
 		{"DELETE", "/v1/session", "deleteSession", s.session(s.deleteSession)},
+		{"GET", "/v1/sessions", "listSessions", s.session(s.listSessions)},
+		{"DELETE", "/v1/sessions", "endSessions", s.session(s.endSessions)},
+		{"DELETE", "/v1/sessions/{session}", "endSession", s.session(s.endSession)},
+		{"POST", "/v1/device/code", "startDevice", s.oauth(s.startDevice)},
+		{"POST", "/v1/device/token", "pollDevice", s.oauth(s.pollDevice)},
 		{"GET", "/v1/orgs", "listOrgs", s.session(s.listOrgs)},
+		{"POST", "/v1/orgs/{org}/tokens", "createToken", s.session(s.createToken)},
+		{"GET", members, "listMembers", s.session(s.listMembers)},
+		{"POST", members, "addMember", s.session(s.addMember)},
+		{"PATCH", member, "updateMember", s.session(s.updateMember)},
+		{"DELETE", member, "removeMember", s.session(s.removeMember)},
 		{"GET", keys, "listKeys", s.session(s.listKeys)},
 		{"POST", keys, "createKey", s.session(s.createKey)},
 		{"GET", key, "getKey", s.session(s.getKey)},
@@ -77,6 +91,9 @@ func (s *Server) session(h func(http.ResponseWriter, *http.Request, core.Princip
 		if err != nil {
 			return err
 		}
+		if principal.Session.Kind == api.SessionBrowser {
+			return refused("the session of a browser was sent; it lives in a cookie, which this API does not take", fixSession)
+		}
 		return withBody(func(w http.ResponseWriter, r *http.Request) error { return h(w, r, principal) })(w, r)
 	}}
 }
@@ -87,7 +104,7 @@ func (s *Server) key(h func(http.ResponseWriter, *http.Request, core.Caller) err
 		if err != nil {
 			return err
 		}
-		caller, err := s.Core.CheckKey(r.Context(), key, origin(r))
+		caller, err := s.Core.CheckKey(r.Context(), key, Origin(r))
 		if err != nil {
 			return err
 		}

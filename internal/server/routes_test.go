@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -87,18 +89,35 @@ func TestTheEmbeddedDocumentIsTheYAML(t *testing.T) {
 	}
 }
 
+// things are what a request names: those that are there, and the name of a new one.
+type things struct{ org, key, session, member, fresh string }
+
 // request returns a request that the route takes: with a body where it needs one.
-func (r route) request(org, key string) (path, body string) {
-	path = strings.NewReplacer("{org}", org, "{key}", key).Replace(r.pattern)
+func (r route) request(of things) (path, body, media string) {
+	path = strings.NewReplacer(
+		"{org}", of.org, "{key}", of.key, "{session}", of.session, "{member}", of.member,
+	).Replace(r.pattern)
+	media = mediaJSON
 	switch r.operation {
-	case "createKey":
-		body = `{"name":"another"}`
-	case "updateKey":
-		body = `{"name":"renamed"}`
+	case "createKey", "updateKey":
+		body = `{"name":` + quote(of.fresh) + `}`
 	case "lookupKey":
 		body = `{"secret":"kf_"}`
+	case "createToken":
+		expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		body = `{"name":` + quote(of.fresh) + `,"permissions":["keys:read"],"expires_at":` + quote(expires) + `}`
+	case "addMember":
+		body = `{"email":` + quote(of.fresh+"@example.com") + `,"role":"viewer"}`
+	case "updateMember":
+		body = `{"role":"member"}`
+	case "startDevice":
+		body, media = "client_id="+of.fresh, mediaForm
+	case "pollDevice":
+		body, media = "grant_type="+url.QueryEscape(api.DeviceGrantType)+"&device_code="+of.fresh, mediaForm
+	default:
+		media = ""
 	}
-	return path, body
+	return path, body, media
 }
 
 func TestEveryRouteWantsItsCredential(t *testing.T) {
@@ -110,9 +129,9 @@ func TestEveryRouteWantsItsCredential(t *testing.T) {
 		authKey:     {"kf_" + strings.Repeat("0", 38), "kf_", "x", h.acme.token},
 	}
 	for _, r := range h.server.routes() {
-		path, body := r.request("acme", "k")
+		path, body, media := r.request(things{org: "acme", key: "k", session: "x", member: "x", fresh: "another"})
 		if r.auth == authNone || r.auth == authProbe {
-			h.call(r.method, path, body).want(http.StatusOK)
+			h.open(r, path, body, media)
 			continue
 		}
 		a := h.call(r.method, path, body)
@@ -133,10 +152,35 @@ func TestEveryRouteWantsItsCredential(t *testing.T) {
 	}
 }
 
+// open asserts that a route asks for no credential, and lets none count.
+func (h *harness) open(r route, path, body, media string) {
+	h.t.Helper()
+	want := http.StatusOK
+	if r.operation == "pollDevice" {
+		want = http.StatusBadRequest // there is no such device code
+	}
+	for _, header := range [][]string{
+		nil,
+		{"Authorization", "Bearer " + h.acme.token},
+		{"Authorization", "Bearer x"},
+		{"Authorization", "Basic a2V5Zm9iOg=="},
+		{"X-API-Key", "x"},
+		{"Cookie", "keyfob=" + h.signIn(h.acme.user, api.SessionBrowser)},
+	} {
+		a := h.call(r.method, path, body, append(header, "Content-Type", media)...).want(want)
+		for _, name := range []string{"Set-Cookie", "WWW-Authenticate"} {
+			if got := a.header.Get(name); got != "" {
+				h.t.Errorf("%s: %s %q", r.operation, name, got)
+			}
+		}
+	}
+}
+
 func TestAnotherOrgIsNotFound(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	key, _ := h.newKey(h.globex, "k")
+	theirs := things{key: key.ID, member: h.globex.user.ID, fresh: "another"}
 	checked := 0
 	for _, r := range h.server.routes() {
 		if !strings.Contains(r.pattern, "{org}") {
@@ -144,18 +188,39 @@ func TestAnotherOrgIsNotFound(t *testing.T) {
 		}
 		checked++
 		for _, org := range []string{"globex", h.globex.org.ID, "nosuch", "org_00000000000000000000000000", "%00", "..%2Fglobex"} {
-			path, body := r.request(org, key.ID)
+			theirs.org = org
+			path, body, _ := r.request(theirs)
 			h.as(h.acme, r.method, path, body).problem(api.CodeOrgNotFound)
 		}
-		if strings.Contains(r.pattern, "{key}") { // the other org's key under one's own org
-			path, body := r.request("acme", key.ID)
+		theirs.org = "acme" // what is the other org's under one's own
+		path, body, _ := r.request(theirs)
+		switch {
+		case strings.Contains(r.pattern, "{key}"):
 			h.as(h.acme, r.method, path, body).problem(api.CodeKeyNotFound)
+		case strings.Contains(r.pattern, "{member}"):
+			h.as(h.acme, r.method, path, body).problem(api.CodeMemberNotFound)
 		}
 	}
 	if checked < 10 {
 		t.Errorf("only %d routes were checked", checked)
 	}
 	h.as(h.globex, "GET", "/v1/orgs/globex/keys/k", "").want(http.StatusOK)
+}
+
+func TestEveryRouteRefusesOtherSites(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.newKey(h.acme, "k")
+	for _, r := range h.server.routes() {
+		path, body, media := r.request(things{org: "acme", key: "k", session: "x", member: "x", fresh: "another"})
+		header := []string{"Content-Type", media, "Authorization", "Bearer " + h.acme.token}
+		if r.method != http.MethodGet {
+			h.call(r.method, path, body, append(header, "Origin", "https://evil.example")...).problem(api.CodeOriginNotAllowed)
+		}
+		if r.auth != authProbe {
+			h.call(r.method, path, body, append(header, "Host", "evil.example")...).problem(api.CodeHostNotAllowed)
+		}
+	}
 }
 
 func TestEveryRouteLimitsTheBody(t *testing.T) {
@@ -165,7 +230,7 @@ func TestEveryRouteLimitsTheBody(t *testing.T) {
 	tooLarge := strings.Repeat(" ", maxBody+1)
 	for _, r := range h.server.routes() {
 		for _, chunked := range []bool{false, true} {
-			path, _ := r.request("acme", "k")
+			path, _, _ := r.request(things{org: "acme", key: "k", session: "x", member: "x"})
 			var body io.Reader = strings.NewReader(tooLarge)
 			if chunked {
 				body = io.MultiReader(body) // net/http does not know its length
@@ -178,7 +243,7 @@ func TestEveryRouteLimitsTheBody(t *testing.T) {
 				req.Header.Set("Authorization", "Bearer "+h.acme.token)
 			case authKey:
 				req.Header.Set("Authorization", "Bearer "+secret)
-			case authNone, authProbe:
+			case authNone, authProbe, authPage:
 			}
 			p := h.send(req).problem(api.CodeBodyTooLarge)
 			if !strings.Contains(p.Detail, "65536") {

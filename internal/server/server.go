@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,13 @@ import (
 // handler that was too slow still arrives.
 const handleTimeout = 20 * time.Second
 
-// Config is what a Server depends on. Every member is needed.
+// Config is what a Server depends on. Every member but Pages is needed.
 type Config struct {
 	Core *core.Service
+	// PublicURL is the origin under which users reach the service; answers that name one of its pages begin with it.
+	PublicURL *url.URL
+	// Pages are what people see in a browser.
+	Pages []Page
 	// MCP is the hosted MCP server as setups name it; URL is the public URL of this service's /mcp.
 	MCP api.MCPServer
 	// AllowedHosts are the hosts, without port and brackets, that a Host or an Origin header may name.
@@ -48,7 +53,7 @@ func New(cfg Config) *Server {
 	for _, host := range cfg.AllowedHosts {
 		s.hosts[strings.ToLower(host)] = true
 	}
-	for _, route := range s.routes() {
+	for _, route := range append(s.routes(), s.pages()...) {
 		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
 	}
 	tools := mcp.New(mcp.Config{Core: cfg.Core, Name: cfg.MCP.Name, Version: cfg.Version})
@@ -100,8 +105,10 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := e.server.checkOrigin(r); err != nil {
-		return err
+	if e.auth != authPage {
+		if err := e.server.checkOrigin(r); err != nil {
+			return err
+		}
 	}
 	return e.handle(w, r)
 }

@@ -20,15 +20,20 @@ const (
 	CodeNotFound           Code = "not-found"
 	CodeKeyNotFound        Code = "key-not-found"
 	CodeOrgNotFound        Code = "org-not-found"
+	CodeMemberNotFound     Code = "member-not-found"
+	CodeSessionNotFound    Code = "session-not-found"
 	CodeNoActiveKey        Code = "no-active-key"
 	CodeMethodNotAllowed   Code = "method-not-allowed"
 	CodeNameTaken          Code = "name-taken"
+	CodeAlreadyMember      Code = "already-member"
+	CodeLastOwner          Code = "last-owner"
 	CodeKeyRecentlyUsed    Code = "key-recently-used"
 	CodeNotRecoverable     Code = "not-recoverable"
 	CodePreconditionFailed Code = "precondition-failed"
 	CodeIdempotency        Code = "idempotency-mismatch"
 	CodeBodyTooLarge       Code = "body-too-large"
 	CodeUnsupportedMedia   Code = "unsupported-media-type"
+	CodeTooManyTries       Code = "too-many-tries"
 	CodeInternal           Code = "internal"
 	CodeUnavailable        Code = "unavailable"
 )
@@ -53,15 +58,20 @@ func Codes() []CodeInfo {
 		{CodeNotFound, http.StatusNotFound, "No such resource"},
 		{CodeKeyNotFound, http.StatusNotFound, "No such key"},
 		{CodeOrgNotFound, http.StatusNotFound, "No such organisation"},
+		{CodeMemberNotFound, http.StatusNotFound, "No such member"},
+		{CodeSessionNotFound, http.StatusNotFound, "No such session"},
 		{CodeNoActiveKey, http.StatusNotFound, "The organisation has no active key"},
 		{CodeMethodNotAllowed, http.StatusMethodNotAllowed, "The method is not allowed here"},
 		{CodeNameTaken, http.StatusConflict, "The name is taken"},
+		{CodeAlreadyMember, http.StatusConflict, "The user is a member already"},
+		{CodeLastOwner, http.StatusConflict, "It is the last owner"},
 		{CodeKeyRecentlyUsed, http.StatusConflict, "The key was used in the last 24 hours"},
 		{CodeNotRecoverable, http.StatusConflict, "The secret was not kept"},
 		{CodePreconditionFailed, http.StatusPreconditionFailed, "It was changed in between"},
 		{CodeIdempotency, http.StatusUnprocessableEntity, "The idempotency key was used for something else"},
 		{CodeBodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large"},
 		{CodeUnsupportedMedia, http.StatusUnsupportedMediaType, "The body must be JSON"},
+		{CodeTooManyTries, http.StatusTooManyRequests, "Too many tries"},
 		{CodeInternal, http.StatusInternalServerError, "The service failed"},
 		{CodeUnavailable, http.StatusServiceUnavailable, "The service is not available"},
 	}

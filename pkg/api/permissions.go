@@ -7,11 +7,19 @@ type Permission string
 
 // The permissions.
 const (
-	KeysRead   Permission = "keys:read"
-	KeysWrite  Permission = "keys:write"
-	KeysReveal Permission = "keys:reveal"
-	EventsRead Permission = "events:read"
+	KeysRead     Permission = "keys:read"
+	KeysWrite    Permission = "keys:write"
+	KeysReveal   Permission = "keys:reveal"
+	KeysRotate   Permission = "keys:rotate"
+	EventsRead   Permission = "events:read"
+	MembersRead  Permission = "members:read"
+	MembersWrite Permission = "members:write"
+	// OwnersWrite is needed, beside MembersWrite, to make, change or remove an owner.
+	OwnersWrite Permission = "owners:write"
 )
+
+// Permissions lists every permission, for validation, completion and docs.
+func Permissions() []Permission { return RoleOwner.Permissions() }
 
 // Role is what a user is in an organisation.
 type Role string
@@ -24,15 +32,20 @@ const (
 	RoleViewer Role = "viewer"
 )
 
-// Permissions is the one table of what each role may do. An unknown role may do nothing.
+// Roles lists every role, from most to least.
+func Roles() []Role { return []Role{RoleOwner, RoleAdmin, RoleMember, RoleViewer} }
+
+// Permissions is the one table of what each role may do; an owner may do everything. An unknown role may do nothing.
 func (r Role) Permissions() []Permission {
 	switch r {
-	case RoleOwner, RoleAdmin:
-		return []Permission{KeysRead, KeysWrite, KeysReveal, EventsRead}
+	case RoleOwner:
+		return append(RoleAdmin.Permissions(), OwnersWrite)
+	case RoleAdmin:
+		return []Permission{KeysRead, KeysWrite, KeysReveal, KeysRotate, EventsRead, MembersRead, MembersWrite}
 	case RoleMember:
-		return []Permission{KeysRead, KeysReveal}
+		return []Permission{KeysRead, KeysReveal, MembersRead}
 	case RoleViewer:
-		return []Permission{KeysRead}
+		return []Permission{KeysRead, MembersRead}
 	default:
 		return nil
 	}

@@ -149,28 +149,6 @@ type OrgList struct {
 	NextPageToken string       `json:"next_page_token"`
 }
 
-// User is a person or a machine account.
-type User struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-// Session is what signing in gave. ExpiresAt is when it ends if it is not used before.
-type Session struct {
-	ID         string     `json:"id"`
-	Hint       string     `json:"hint"`
-	CreatedAt  time.Time  `json:"created_at"`
-	LastUsedAt *time.Time `json:"last_used_at"`
-	ExpiresAt  time.Time  `json:"expires_at"`
-}
-
-// SessionInfo answers "who am I, and where".
-type SessionInfo struct {
-	Session Session      `json:"session"`
-	User    User         `json:"user"`
-	Orgs    []Membership `json:"orgs"`
-}
-
 // Self is what a key learns about itself.
 type Self struct {
 	Key Key `json:"key"`
