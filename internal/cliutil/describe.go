@@ -65,7 +65,7 @@ func describeAnswer(err *client.Error) *Error {
 	case e.Code == "":
 		e.Code = fmt.Sprintf("http-%d", err.Status)
 	case err.Code == api.CodeUnauthenticated && e.Hint == "":
-		e.Hint = "sign in again with `keyfob auth login --with-token`; a local service's session comes from `keyfob quickstart`"
+		e.Hint = "sign in again with `keyfob auth login`; a local service's session comes from `keyfob quickstart`"
 	}
 	return e
 }
@@ -81,7 +81,7 @@ func exitForStatus(status int) Exit {
 		return ExitAuth
 	case status == http.StatusNotFound:
 		return ExitNotFound
-	case status == http.StatusConflict, status == http.StatusPreconditionFailed:
+	case status == http.StatusConflict, status == http.StatusPreconditionFailed, status == http.StatusTooManyRequests:
 		return ExitConflict
 	default:
 		return ExitFailed

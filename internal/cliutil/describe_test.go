@@ -38,7 +38,7 @@ func TestDescribe(t *testing.T) {
 	want := map[int]Exit{
 		400: ExitUsage, 401: ExitAuth, 403: ExitFailed, 404: ExitNotFound,
 		405: ExitFailed, 409: ExitConflict, 412: ExitConflict, 413: ExitUsage,
-		415: ExitFailed, 422: ExitUsage, 500: ExitUnreachable, 503: ExitUnreachable,
+		415: ExitFailed, 422: ExitUsage, 429: ExitConflict, 500: ExitUnreachable, 503: ExitUnreachable,
 	}
 	for _, info := range api.Codes() {
 		exit, known := want[info.Status]

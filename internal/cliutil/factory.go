@@ -29,6 +29,7 @@ type Factory struct {
 	GOOS       string
 	Now        func() time.Time
 	Executable func() (string, error)
+	Hostname   func() (string, error)
 	// Environ is the whole environment, for a process below this one.
 	Environ func() []string
 	// OpenBrowser has the desktop open a URL that holds no secret.
@@ -62,7 +63,7 @@ type Session struct {
 func NewFactory(streams *IOStreams, env func(string) string) *Factory {
 	f := &Factory{
 		IO: streams, Env: env, GOOS: runtime.GOOS, Now: time.Now,
-		Executable: os.Executable, Environ: os.Environ, OpenBrowser: browser.Open,
+		Executable: os.Executable, Hostname: os.Hostname, Environ: os.Environ, OpenBrowser: browser.Open,
 	}
 	board := clipboard.Clipboard{Env: env}
 	if streams.ErrTTY {
@@ -86,7 +87,9 @@ func (f *Factory) wire() {
 		if err != nil {
 			return nil, err
 		}
-		return credentials.New(credentials.Config{EnvToken: cfg.String(config.OptToken), Env: f.Env, GOOS: f.GOOS}), nil
+		return credentials.New(credentials.Config{
+			EnvToken: cfg.String(config.OptToken), Env: f.Env, Environ: f.Environ, GOOS: f.GOOS, Dir: cfg.Dir, Passphrase: f.Passphrase,
+		}), nil
 	})
 	f.Output = func() (*Output, error) {
 		cfg, err := f.Config()
@@ -128,6 +131,7 @@ func (f *Factory) Ref(url string) (credentials.Ref, error) {
 	// The file in a local service's folder is that service's alone, whatever URL the environment names instead.
 	if cfg.Context.URL == ref.Origin {
 		ref.LocalDir = cfg.Context.LocalDir
+		ref.Store = credentials.Choice{Kind: credentials.Kind(cfg.Context.Store), Helper: cfg.Context.Helper}
 	}
 	return ref, nil
 }
@@ -199,7 +203,7 @@ func (s *Session) SelectOrg(ctx context.Context) (string, error) {
 func NotSignedIn(message string) *Error {
 	return &Error{
 		Code: "not-signed-in", Exit: ExitAuth, Message: message,
-		Hint: "start a local service with `keyfob quickstart`, sign in with `keyfob auth login --with-token`, or set KEYFOB_URL and KEYFOB_TOKEN",
+		Hint: "start a local service with `keyfob quickstart`, sign in with `keyfob auth login --url URL`, or set KEYFOB_URL and KEYFOB_TOKEN",
 	}
 }
 

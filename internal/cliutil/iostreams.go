@@ -17,16 +17,30 @@ type IOStreams struct {
 	InTTY  bool
 	OutTTY bool
 	ErrTTY bool
+
+	// ReadPassword reads a line of a terminal that does not show it; nil: In is none.
+	ReadPassword func() ([]byte, error)
+	// RestoreTerminal undoes what a ReadPassword that was given up left behind; nil with it.
+	RestoreTerminal func()
 }
 
 // SystemStreams returns the streams of this process.
 func SystemStreams() *IOStreams {
-	return &IOStreams{
+	stdin := int(os.Stdin.Fd())
+	s := &IOStreams{
 		In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr,
-		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
+		InTTY:  term.IsTerminal(stdin),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 	}
+	if !s.InTTY {
+		return s
+	}
+	if state, err := term.GetState(stdin); err == nil {
+		s.ReadPassword = func() ([]byte, error) { return term.ReadPassword(stdin) }
+		s.RestoreTerminal = func() { _ = term.Restore(stdin, state) }
+	}
+	return s
 }
 
 // TestStreams returns streams over buffers that say they are no terminal.

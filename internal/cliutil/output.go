@@ -13,6 +13,8 @@ import (
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/keyfob/keyfob/internal/config"
 )
 
 // Format is how a command's payload is written.
@@ -25,8 +27,15 @@ const (
 	FormatYAML  Format = "yaml"
 )
 
-// Formats lists the formats, for validation and completion.
-func Formats() []string { return []string{string(FormatTable), string(FormatJSON), string(FormatYAML)} }
+// Formats lists the formats, for validation and completion, as the table of options has them.
+func Formats() []string {
+	for _, o := range config.Options() {
+		if o.Name == config.OptOutput {
+			return o.Values
+		}
+	}
+	return nil
+}
 
 // Output writes a command's payload in the format that was asked for.
 type Output struct {

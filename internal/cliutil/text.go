@@ -3,6 +3,7 @@ package cliutil
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -30,6 +31,12 @@ func Printable(s string) string {
 	}
 	return b.String()
 }
+
+// Quoted is text from the command line as an error repeats it: in quotes, printable, and never a secret.
+func Quoted(text string) string { return strconv.Quote(shown(text)) }
+
+// Plain takes the backquotes out of a flag's usage, which mark its value's name there.
+func Plain(usage string) string { return strings.ReplaceAll(usage, "`", "") }
 
 // PrintableAll makes each text printable, in place, and returns them.
 func PrintableAll(texts []string) []string {

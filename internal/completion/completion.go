@@ -37,13 +37,15 @@ func Keys(f *cliutil.Factory, statuses ...api.KeyStatus) cobra.CompletionFunc {
 }
 
 // Key completes the one key that a command takes.
-func Key(f *cliutil.Factory) cobra.CompletionFunc {
-	keys := Keys(f)
+func Key(f *cliutil.Factory) cobra.CompletionFunc { return First(Keys(f)) }
+
+// First completes the first argument of a command, and no other.
+func First(complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, directive
 		}
-		return keys(cmd, nil, word)
+		return complete(cmd, nil, word)
 	}
 }
 
@@ -61,6 +63,13 @@ func Orgs(f *cliutil.Factory) cobra.CompletionFunc {
 	}
 }
 
+// Members completes the e-mail addresses of an organisation's members and of those who are invited.
+func Members(f *cliutil.Factory) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return offerWords(ask(cmd.Context(), f, kindMembers).words, word), directive
+	}
+}
+
 // Contexts completes the names of the contexts on this machine.
 func Contexts(f *cliutil.Factory) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -68,7 +77,7 @@ func Contexts(f *cliutil.Factory) cobra.CompletionFunc {
 		if err != nil {
 			return nil, directive
 		}
-		names, err := contextNames(dir)
+		names, err := config.ContextNames(dir)
 		if err != nil {
 			return nil, directive
 		}

@@ -17,6 +17,8 @@ type kind string
 const (
 	kindKeys kind = "keys" // with their tags
 	kindOrgs kind = "orgs"
+
+	kindMembers kind = "members"
 )
 
 // errNotAsked says that the credential can't be had without a prompt, or that none is there.
@@ -62,7 +64,7 @@ func isLocal(err error) bool {
 // fetch asks the service. With an error there may still be an answer, of what came before it.
 func fetch(ctx context.Context, f *cliutil.Factory, at place) (answer, error) {
 	failed := answer{state: stateFailed}
-	if !at.token && at.ref.LocalDir == "" && !keyringIsOpen(ctx, f.Env, at.ref) {
+	if !at.token && !opensUnasked(ctx, f, at.ref) {
 		return failed, errNotAsked
 	}
 	session, err := f.Session(ctx)
@@ -76,7 +78,21 @@ func fetch(ctx context.Context, f *cliutil.Factory, at place) (answer, error) {
 	if err != nil {
 		return failed, err
 	}
+	if at.kind == kindMembers {
+		return fetchMembers(ctx, session.Client, org)
+	}
 	return fetchKeys(ctx, session.Client, org)
+}
+
+// opensUnasked says that the session can be read without a prompt: nobody wants one on Tab.
+func opensUnasked(ctx context.Context, f *cliutil.Factory, ref credentials.Ref) bool {
+	switch {
+	case ref.LocalDir != "", ref.Store.Kind == credentials.KindPlain:
+		return true
+	case ref.Store.Kind == credentials.KindEncrypted, ref.Store.Kind == credentials.KindHelper:
+		return false
+	}
+	return keyringIsOpen(ctx, f.Env, ref)
 }
 
 func fetchKeys(ctx context.Context, c *client.Client, org string) (answer, error) {
@@ -103,6 +119,21 @@ func fetchOrgs(ctx context.Context, c *client.Client) (answer, error) {
 	described := map[string]string{}
 	for _, org := range info.Orgs {
 		described[org.Slug] = org.Name
+	}
+	return answer{state: stateWhole, words: describedList(described)}, nil
+}
+
+func fetchMembers(ctx context.Context, c *client.Client, org string) (answer, error) {
+	members, err := c.Members(ctx, org)
+	if err != nil {
+		return answer{state: stateFailed}, err
+	}
+	described := map[string]string{}
+	for _, m := range members {
+		described[m.Email] = string(m.Role) + " · " + m.Name
+		if m.Status == api.MemberInvited {
+			described[m.Email] = string(m.Role) + " · invited"
+		}
 	}
 	return answer{state: stateWhole, words: describedList(described)}, nil
 }

@@ -17,6 +17,9 @@ import (
 	"github.com/spf13/viper"
 )
 
+// configFile is the user's own file in the folder of the configuration.
+const configFile = "config.yaml"
+
 // Origin is where an option's value came from.
 type Origin string
 
@@ -100,7 +103,7 @@ func (c *Config) Origin(name string) Origin {
 }
 
 func (c *Config) readFile() error {
-	path := filepath.Join(c.Dir, "config.yaml")
+	path := filepath.Join(c.Dir, configFile)
 	c.v.SetConfigFile(path)
 	err := c.v.ReadInConfig()
 	var missing viper.ConfigFileNotFoundError

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -188,6 +189,9 @@ func TestOptionsAreConsistent(t *testing.T) {
 		}
 		if o.File && (o.Name == config.OptURL || o.Sensitive) {
 			t.Errorf("a file can set %s", o.Name)
+		}
+		if o.Default != "" && len(o.Values) > 0 && !slices.Contains(o.Values, o.Default) {
+			t.Errorf("%s has a default that it can't have", o.Name)
 		}
 		if o.Usage == "" {
 			t.Errorf("%s has no usage", o.Name)

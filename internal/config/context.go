@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-
-	"github.com/keyfob/keyfob/internal/atomicfile"
 )
 
 // Context is a named service, organisation and user on this machine. Each lies in a file of its own,
@@ -25,6 +23,10 @@ type Context struct {
 	User string `json:"user,omitempty"`
 	// LocalDir is the data folder of a service on this machine; its session lies there too. Empty for all others.
 	LocalDir string `json:"local_dir,omitempty"`
+	// Store is the kind of place where the session is kept, as internal/credentials names it; empty: the OS keyring. Helper is
+	// the program of the kind "helper".
+	Store  string `json:"credential_store,omitempty"`
+	Helper string `json:"credential_helper,omitempty"`
 }
 
 // CheckName says why a string can't name a context: it becomes a file's name.
@@ -48,7 +50,7 @@ func ReadContext(dir, name string) (*Context, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{
 			Msg: fmt.Sprintf("there is no context %q", name), Missing: true,
-			Hint: "sign in with `keyfob auth login --with-token`, or start a local service with `keyfob quickstart`", err: err,
+			Hint: "sign in with `keyfob auth login --url URL`, or start a local service with `keyfob quickstart`", err: err,
 		}
 	}
 	if err != nil {
@@ -64,6 +66,25 @@ func ReadContext(dir, name string) (*Context, error) {
 	return &c, nil
 }
 
+// ContextNames returns the names of the contexts, sorted.
+func ContextNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "contexts"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &Error{Msg: "the contexts can't be read: " + oneLine(err), err: err}
+	}
+	var names []string
+	for _, e := range entries {
+		name, isContext := strings.CutSuffix(e.Name(), ".json")
+		if isContext && e.Type().IsRegular() && CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // WriteContext writes a context.
 func WriteContext(dir string, c Context) error {
 	if err := CheckName(c.Name); err != nil {
@@ -76,7 +97,7 @@ func WriteContext(dir string, c Context) error {
 	if err != nil {
 		return err
 	}
-	return write(contextPath(dir, c.Name), append(doc, '\n'))
+	return writeFile(contextPath(dir, c.Name), append(doc, '\n'), 0o600)
 }
 
 // UseContext makes a context the current one; it must exist.
@@ -84,7 +105,7 @@ func UseContext(dir, name string) error {
 	if _, err := ReadContext(dir, name); err != nil {
 		return err
 	}
-	return write(currentPath(dir), []byte(name+"\n"))
+	return writeFile(currentPath(dir), []byte(name+"\n"), 0o600)
 }
 
 // Current returns the name of the current context; empty: there is none.
@@ -97,13 +118,6 @@ func Current(dir string) (string, error) {
 		return "", &Error{Msg: "the current context can't be read: " + oneLine(err), err: err}
 	}
 	return strings.TrimSpace(string(name)), nil
-}
-
-func write(path string, doc []byte) error {
-	if err := atomicfile.Write(path, doc, 0o600); err != nil {
-		return &Error{Msg: fmt.Sprintf("%s can't be written: %s", path, oneLine(err)), Hint: "set KEYFOB_CONFIG_DIR to a folder you can write", err: err}
-	}
-	return nil
 }
 
 func contextPath(dir, name string) string { return filepath.Join(dir, "contexts", name+".json") }

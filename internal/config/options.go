@@ -10,6 +10,7 @@ type Option struct {
 	Context   bool   // a context carries it
 	Sensitive bool   // its value is never shown
 	Bool      bool
+	Values    []string // the only ones it can have; nil: any
 	Default   string
 	Usage     string
 }
@@ -26,6 +27,8 @@ const (
 	OptConfigDir = "config_dir"
 	OptDataDir   = "data_dir"
 	OptQuiet     = "quiet"
+
+	OptPassphrase = "passphrase"
 )
 
 // Options is the one table of settings; flags, environment, config file, help and tests derive from it.
@@ -36,10 +39,11 @@ func Options() []Option {
 		{Name: OptURL, Env: "KEYFOB_URL", Context: true, Usage: "the service's URL, instead of the context's"},
 		{Name: OptOrg, Flag: "org", Env: "KEYFOB_ORG", Context: true, Usage: "`SLUG` of the organisation, instead of the context's"},
 		{Name: OptToken, Env: "KEYFOB_TOKEN", Sensitive: true, Usage: "a session token; no keyring and no file is read when it is set"},
-		{Name: OptOutput, Flag: "output", Short: "o", Env: "KEYFOB_OUTPUT", File: true, Default: "table", Usage: "output `FORMAT`: table, json or yaml"},
+		{Name: OptOutput, Flag: "output", Short: "o", Env: "KEYFOB_OUTPUT", File: true, Values: []string{"table", "json", "yaml"}, Default: "table", Usage: "output `FORMAT`: table, json or yaml"},
 		{Name: OptNoInput, Flag: "no-input", Env: "KEYFOB_NO_INPUT", File: true, Bool: true, Default: "false", Usage: "never ask; fail instead"},
 		{Name: OptQuiet, Flag: "quiet", Short: "q", Bool: true, Default: "false", Usage: "print only ids, or only the secret"},
 		{Name: OptDebug, Flag: "debug", Env: "KEYFOB_DEBUG", Bool: true, Default: "false", Usage: "write requests and answers to stderr, without secrets"},
+		{Name: OptPassphrase, Env: "KEYFOB_PASSPHRASE", Sensitive: true, Usage: "the passphrase of a session that `auth login --encrypted-storage` keeps"},
 		{Name: OptConfigDir, Env: "KEYFOB_CONFIG_DIR", Usage: "folder of the configuration; default $XDG_CONFIG_HOME/keyfob"},
 		{Name: OptDataDir, Env: "KEYFOB_DATA_DIR", Usage: "folder of a local service's data; default $XDG_DATA_HOME/keyfob"},
 	}

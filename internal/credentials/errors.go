@@ -12,6 +12,7 @@ import (
 var (
 	ErrNone        = errors.New("no session is stored")
 	ErrUnavailable = errors.New("the keyring is unavailable")
+	ErrUnusable    = errors.New("what is stored is no session for this service")
 
 	// errAbsent: there is no keyring to ask, as against one that fails.
 	errAbsent = fmt.Errorf("%w: there is none", ErrUnavailable)
@@ -30,7 +31,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Reason }
 
 // Unwrap returns what errors.Is and errors.As look at: a sentinel of this package, a context's error or one of package os.
-// What a keyring said is not among it: only its cleaned text goes into the reason.
+// What a keyring or a helper said is not among it: only its cleaned text goes into the reason.
 func (e *Error) Unwrap() error { return e.err }
 
 // during puts the operation into a copy of the error: a keyring's failure is kept and told again.
@@ -75,7 +76,7 @@ func unusable(ref Ref, at Source, why error) error {
 		Place:  at.Kind,
 		Reason: fmt.Sprintf("%s can't be used: %s", at, why),
 		Hint:   signIn(ref) + "; it writes a new one",
-		err:    why,
+		err:    errors.Join(ErrUnusable, why),
 	}
 }
 
@@ -109,7 +110,8 @@ func cancelled(ctx context.Context, kind Kind) error {
 
 const maxForeignText = 200 // runes
 
-// clean makes text of a keyring fit for an error: one line, printable, short, and without any word that holds a secret.
+// clean makes text of a keyring or a helper fit for an error: one line, printable, short, and without any word that holds
+// a secret.
 func clean(text string) string {
 	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 	for i, w := range words {

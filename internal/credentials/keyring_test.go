@@ -143,6 +143,41 @@ func TestKeyringTimeIsShared(t *testing.T) {
 	})
 }
 
+// TestKeyringThatIsSlow: what takes 2.9 s in all is fine, and 3 s is an error at that moment.
+func TestKeyringThatIsSlow(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name       string
+		set, get   time.Duration
+		took       time.Duration
+		successful bool
+	}{
+		{"2.9 s in all", 2 * time.Second, 900 * time.Millisecond, 2900 * time.Millisecond, true},
+		{"all in one call", 2900 * time.Millisecond, 0, 2900 * time.Millisecond, true},
+		{"3.1 s in all", 2 * time.Second, 1100 * time.Millisecond, 3 * time.Second, false},
+		{"3.1 s in one call", 3100 * time.Millisecond, 0, 3 * time.Second, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				token := secret.New(secret.Session)
+				value := mustEncode(t, origin, token)
+				wait := func(d time.Duration) { <-time.After(d) } // on the bubble's clock
+				ring := &memory{
+					set: func(string, string, string) error { wait(tc.set); return nil },
+					get: func(string, string) (string, error) { wait(tc.get); return value, nil },
+				}
+				s, start := New(Config{Keyring: ring}), time.Now()
+				_, err := s.Put(t.Context(), remote(), token)
+				if took := time.Since(start); took != tc.took || (err == nil) != tc.successful {
+					t.Errorf("Put = %v after %s, want success %v after %s", err, took, tc.successful, tc.took)
+				}
+				wait(time.Second) // let an abandoned call end
+			})
+		})
+	}
+}
+
 func TestKeyringCallersQueueForOneAllowance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

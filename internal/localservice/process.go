@@ -54,7 +54,7 @@ type Launcher struct {
 func (l Launcher) Start(ctx context.Context, listen string) (*Process, error) {
 	// Not CommandContext: that kills, and keyfobd is to stop by itself.
 	//nolint:gosec,noctx // our own program, ended by Stop
-	cmd := exec.Command(l.Program, "serve", "-o", "json", "--listen", listen, "--data-dir", l.DataDir, "--exit-with-parent")
+	cmd := exec.Command(l.Program, "serve", "-o", "json", "--listen", listen, "--data-dir", l.DataDir, "--exit-with-parent", "--setup-link=false")
 	p := &Process{cmd: cmd, done: make(chan struct{}), log: &tail{also: l.Log}}
 	cmd.Env = withoutToken(l.Environ)
 	cmd.Stderr = p.log

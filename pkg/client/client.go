@@ -31,6 +31,8 @@ const (
 	maxBody = 16 << 20
 )
 
+const mediaJSON = "application/json"
+
 // Config says which service to talk to and as whom.
 type Config struct {
 	// URL is the service's origin, as ParseURL accepts it.
@@ -101,6 +103,7 @@ type request struct {
 	path   string // escaped
 	query  url.Values
 	body   any
+	form   url.Values    // instead of a body: the device endpoints take forms (RFC 8628 §3.1)
 	bearer secret.Secret // zero: the client's session
 	// idempotency makes a create that can be repeated: the service gives the first one's answer again.
 	idempotency string
@@ -185,6 +188,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 		}
 		body = bytes.NewReader(doc)
 	}
+	if r.form != nil {
+		body = strings.NewReader(r.form.Encode())
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), body)
 	if err != nil {
 		return nil, err
@@ -193,16 +199,19 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if bearer.IsZero() {
 		bearer = c.token
 	}
-	if !bearer.IsZero() {
+	if !bearer.IsZero() && r.form == nil {
 		req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
 	}
-	if r.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	switch {
+	case r.body != nil:
+		req.Header.Set("Content-Type", mediaJSON)
+	case r.form != nil:
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if r.idempotency != "" {
 		req.Header.Set("Idempotency-Key", strconv.Quote(r.idempotency)) // a structured-field string
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", mediaJSON)
 	req.Header.Set("User-Agent", c.agent)
 	return req, nil
 }
@@ -216,7 +225,7 @@ func (c *Client) decode(res *http.Response, body []byte, out any) error {
 		return c.odd(res, "answered with a redirect, which is never followed with a credential")
 	case out == nil:
 		return nil
-	case kind != "application/json":
+	case kind != mediaJSON:
 		return c.odd(res, "answered with something other than JSON")
 	}
 	if err := json.Unmarshal(body, out); err != nil {
@@ -234,6 +243,11 @@ func (c *Client) failure(res *http.Response, kind string, body []byte) error {
 		if p.RequestID != "" {
 			e.RequestID = p.RequestID
 		}
+		return e
+	}
+	var oauth api.OAuthError
+	if kind == mediaJSON && json.Unmarshal(body, &oauth) == nil && oauth.Code != "" {
+		e.Code, e.Message = api.Code(oauth.Code), oauth.Description
 		return e
 	}
 	e.Message = "the service answered " + res.Status

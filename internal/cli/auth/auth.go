@@ -12,9 +12,9 @@ func NewCmdAuth(f *cliutil.Factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "auth",
 		Short: "Sign in to a service, see who is signed in, sign out",
-		Example: `$ keyfob auth login --with-token --url https://keys.example.com < token.txt
+		Example: `$ keyfob auth login --url https://keys.example.com
 $ keyfob auth status
 $ keyfob auth logout`,
 	}
-	return cliutil.Group(cmd, NewCmdLogin(f, nil), NewCmdStatus(f, nil), NewCmdLogout(f, nil))
+	return cliutil.Group(cmd, NewCmdLogin(f, nil), NewCmdStatus(f, nil), NewCmdToken(f, nil), NewCmdLogout(f, nil))
 }

@@ -8,25 +8,7 @@ import (
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/pkg/api"
-	"github.com/keyfob/keyfob/pkg/client"
 )
-
-// target is a service and an organisation in it.
-type target struct {
-	*client.Client
-
-	org string
-}
-
-// open finds the service and the organisation that the options select.
-func open(ctx context.Context, session func(context.Context) (*cliutil.Session, error)) (target, error) {
-	s, err := session(ctx)
-	if err != nil {
-		return target{}, err
-	}
-	org, err := s.SelectOrg(ctx)
-	return target{s.Client, org}, err
-}
 
 // outcome is what became of one of several keys.
 type outcome struct {

@@ -56,7 +56,7 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	if err != nil {
 		return err
 	}
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	if opts.SecretFile != "" {
 		return createIntoFile(ctx, opts, at, in)
 	}
-	key, s, err := at.CreateKey(ctx, at.org, in)
+	key, s, err := at.CreateKey(ctx, at.Org, in)
 	if err != nil {
 		return err
 	}
@@ -83,12 +83,12 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 }
 
 // createIntoFile opens the file before it asks for the key: a key whose secret can't be kept must not be made.
-func createIntoFile(ctx context.Context, opts *CreateOptions, at target, in api.CreateKeyRequest) error {
+func createIntoFile(ctx context.Context, opts *CreateOptions, at cliutil.OrgClient, in api.CreateKeyRequest) error {
 	var key api.Key
 	err := cliutil.NewPrivateFile(opts.SecretFile, func() (string, error) {
 		var s secret.Secret
 		var err error
-		key, s, err = at.CreateKey(ctx, at.org, in)
+		key, s, err = at.CreateKey(ctx, at.Org, in)
 		return s.Reveal() + "\n", err
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func createIntoFile(ctx context.Context, opts *CreateOptions, at target, in api.
 	return nil
 }
 
-func sayCreated(out *cliutil.Output, at target, key api.Key, file string) {
+func sayCreated(out *cliutil.Output, at cliutil.OrgClient, key api.Key, file string) {
 	name := cliutil.Printable(key.Name)
 	if file != "" {
 		out.Note("Created key %s (%s); its secret is in %s.", name, key.ID, cliutil.Printable(file))

@@ -61,7 +61,7 @@ $ keyfob keys delete old-1 old-2 --yes`,
 }
 
 func deleteRun(ctx context.Context, opts *DeleteOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
@@ -73,9 +73,9 @@ func deleteRun(ctx context.Context, opts *DeleteOptions) error {
 	})
 }
 
-func deleteKey(ctx context.Context, opts *DeleteOptions, at target, name string) (api.Key, error) {
+func deleteKey(ctx context.Context, opts *DeleteOptions, at cliutil.OrgClient, name string) (api.Key, error) {
 	// By id from here on: between the question and the deed the name may go to another key.
-	key, err := at.Key(ctx, at.org, name)
+	key, err := at.Key(ctx, at.Org, name)
 	if err != nil {
 		return key, err
 	}
@@ -85,7 +85,7 @@ func deleteKey(ctx context.Context, opts *DeleteOptions, at target, name string)
 			return key, err
 		}
 	}
-	err = at.DeleteKey(ctx, at.org, key.ID, client.DeleteKeyOptions{AcknowledgeRecentUse: opts.Force})
+	err = at.DeleteKey(ctx, at.Org, key.ID, client.DeleteKeyOptions{AcknowledgeRecentUse: opts.Force})
 	var recent *client.Error
 	if errors.As(err, &recent) && recent.Code == api.CodeKeyRecentlyUsed {
 		err = deleteUsed(ctx, opts, at, key, recent)
@@ -94,7 +94,7 @@ func deleteKey(ctx context.Context, opts *DeleteOptions, at target, name string)
 }
 
 // deleteUsed asks again about a key that is in use, or says how a script goes on.
-func deleteUsed(ctx context.Context, opts *DeleteOptions, at target, key api.Key, recent *client.Error) error {
+func deleteUsed(ctx context.Context, opts *DeleteOptions, at cliutil.OrgClient, key api.Key, recent *client.Error) error {
 	used := fmt.Sprintf("the key %s was used at %s and %d times in the last 24 hours", key.Name, cliutil.Stamp(recent.LastUsedAt), recent.Calls24h)
 	if opts.Yes {
 		e := cliutil.Describe(recent)
@@ -106,5 +106,5 @@ func deleteUsed(ctx context.Context, opts *DeleteOptions, at target, key api.Key
 	if err := opts.Out.ConfirmByName(ctx, question, key.Name); err != nil {
 		return err
 	}
-	return at.DeleteKey(ctx, at.org, key.ID, client.DeleteKeyOptions{AcknowledgeRecentUse: true})
+	return at.DeleteKey(ctx, at.Org, key.ID, client.DeleteKeyOptions{AcknowledgeRecentUse: true})
 }

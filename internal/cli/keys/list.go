@@ -79,15 +79,15 @@ func join[S ~string](values []S) string {
 }
 
 func listRun(ctx context.Context, opts *ListOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
 	opts.Filter.Limit = 1000
 	if opts.Out.Structured() {
-		return opts.Out.List("keys", asAny(at.KeysJSON(ctx, at.org, opts.Filter)))
+		return opts.Out.List("keys", asAny(at.KeysJSON(ctx, at.Org, opts.Filter)))
 	}
-	keys := at.Keys(ctx, at.org, opts.Filter)
+	keys := at.Keys(ctx, at.Org, opts.Filter)
 	switch {
 	case opts.Out.Quiet:
 		return eachKey(keys, func(k api.Key) error { return opts.Out.Line("%s", cliutil.Printable(k.ID)) })
@@ -98,11 +98,11 @@ func listRun(ctx context.Context, opts *ListOptions) error {
 			return opts.Out.Table(nil, [][]string{plainRow(k)})
 		})
 		if none && err == nil {
-			sayNone(opts, at.org)
+			sayNone(opts, at.Org)
 		}
 		return err
 	}
-	return printSections(opts, keys, at.org)
+	return printSections(opts, keys, at.Org)
 }
 
 func eachKey(keys iter.Seq2[api.Key, error], do func(api.Key) error) error {

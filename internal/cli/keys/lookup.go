@@ -44,11 +44,11 @@ func lookupRun(ctx context.Context, opts *LookupOptions) error {
 		e.Code, e.Hint = "invalid-secret", "pipe one secret (kf_…) into the command"
 		return e
 	}
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
-	found, err := at.LookupKey(ctx, at.org, s)
+	found, err := at.LookupKey(ctx, at.Org, s)
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,14 @@ type preview struct {
 }
 
 // previewKeys shows who used the keys lately, and changes nothing.
-func previewKeys(ctx context.Context, out *cliutil.Output, at target, names []string, action string) error {
+func previewKeys(ctx context.Context, out *cliutil.Output, at cliutil.OrgClient, names []string, action string) error {
 	var all []preview
 	for _, name := range names {
-		key, err := at.Key(ctx, at.org, name)
+		key, err := at.Key(ctx, at.Org, name)
 		if err != nil {
 			return err
 		}
-		usage, err := at.KeyUsage(ctx, at.org, key.ID)
+		usage, err := at.KeyUsage(ctx, at.Org, key.ID)
 		if err != nil {
 			return err
 		}

@@ -36,11 +36,11 @@ $ keyfob keys rename ci ci-main -o json`,
 }
 
 func renameRun(ctx context.Context, opts *RenameOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
-	key, err := at.UpdateKey(ctx, at.org, opts.Key, api.UpdateKeyRequest{Name: &opts.Name})
+	key, err := at.UpdateKey(ctx, at.Org, opts.Key, api.UpdateKeyRequest{Name: &opts.Name})
 	if err != nil {
 		return err
 	}

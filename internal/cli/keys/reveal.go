@@ -42,11 +42,11 @@ func withKey(f *cliutil.Factory, opts *RevealOptions, runF, run func(context.Con
 }
 
 func revealRun(ctx context.Context, opts *RevealOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
-	key, secret, err := at.RevealKey(ctx, at.org, opts.Key)
+	key, secret, err := at.RevealKey(ctx, at.Org, opts.Key)
 	if err != nil {
 		return err
 	}
@@ -75,11 +75,11 @@ $ keyfob keys copy ci -o json`,
 }
 
 func copyRun(ctx context.Context, opts *RevealOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
-	key, secret, err := at.RevealKey(ctx, at.org, opts.Key)
+	key, secret, err := at.RevealKey(ctx, at.Org, opts.Key)
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,11 @@ $ keyfob keys show ci -o json | jq -r .key.last_used_at`,
 }
 
 func showRun(ctx context.Context, opts *ShowOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
-	key, err := at.Key(ctx, at.org, opts.Key)
+	key, err := at.Key(ctx, at.Org, opts.Key)
 	if err != nil {
 		return err
 	}

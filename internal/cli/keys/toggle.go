@@ -66,7 +66,7 @@ func toggle(f *cliutil.Factory, opts *ToggleOptions, runF func(context.Context, 
 }
 
 func toggleRun(ctx context.Context, opts *ToggleOptions) error {
-	at, err := open(ctx, opts.Session)
+	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
 	}
@@ -78,6 +78,6 @@ func toggleRun(ctx context.Context, opts *ToggleOptions) error {
 		change, done = at.EnableKey, "enabled"
 	}
 	return actOn(ctx, opts.Out, opts.Keys, done, func(ctx context.Context, name string) (api.Key, error) {
-		return change(ctx, at.org, name, opts.Reason)
+		return change(ctx, at.Org, name, opts.Reason)
 	})
 }

@@ -7,9 +7,11 @@ import (
 
 	"github.com/keyfob/keyfob/internal/build"
 	"github.com/keyfob/keyfob/internal/cli/auth"
+	configcmd "github.com/keyfob/keyfob/internal/cli/config"
 	"github.com/keyfob/keyfob/internal/cli/events"
 	"github.com/keyfob/keyfob/internal/cli/keys"
 	"github.com/keyfob/keyfob/internal/cli/mcp"
+	"github.com/keyfob/keyfob/internal/cli/org"
 	"github.com/keyfob/keyfob/internal/cli/quickstart"
 	"github.com/keyfob/keyfob/internal/cli/serve"
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -40,8 +42,10 @@ $ keyfob mcp connect --client claude-code`,
 	cliutil.Group(root,
 		grouped("start", quickstart.NewCmdQuickstart(f, nil)),
 		grouped("start", auth.NewCmdAuth(f)),
+		grouped("start", configcmd.NewCmdConfig(f)),
 		grouped("work", keys.NewCmdKeys(f)),
 		grouped("work", mcp.NewCmdMCP(f)),
+		grouped("work", org.NewCmdOrg(f)),
 		grouped("work", events.NewCmdEvents(f)),
 		grouped("service", serve.NewCmdServe(f, nil)),
 		newCmdCompletion(f),
