@@ -39,6 +39,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"terminal":    cmdTerminal,
 		"mint":        cmdMint,
 		"interrupted": cmdInterrupted,
+		"joins":       cmdJoins,
+		"fresh":       cmdFresh,
+		"signin":      cmdSignin,
 	}
 }
 
@@ -68,19 +71,33 @@ func cmdService(ts *testscript.TestScript, _ bool, args []string) {
 		Session string `json:"session"`
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &made))
+	serve(ts, data, args)
+	ts.Setenv("KEYFOB_TOKEN", made.Session)
+	ts.Setenv("TOKEN", made.Session)
+}
+
+// cmdFresh starts a service that nobody has an account of and sets SETUP to the link that it prints: fresh [FLAG…].
+func cmdFresh(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := os.MkdirTemp(ts.MkAbs("."), "service-*")
+	ts.Check(err)
+	ts.Setenv("SETUP", serve(ts, data, args))
+}
+
+// serve starts a service, sets the variables that lead to it, and returns the set-up link that it prints.
+func serve(ts *testscript.TestScript, data string, args []string) string {
 	p := start(ts, "keyfobd", append([]string{"serve", "-o", "json", "--listen", "127.0.0.1:0", "--data-dir", data}, args...)...)
 	var ready struct {
 		Service struct {
-			URL string `json:"url"`
+			URL      string `json:"url"`
+			SetupURL string `json:"setup_url"`
 		} `json:"service"`
 	}
 	p.firstObject(ts, &ready)
 	ts.Defer(func() { p.stop(ts) })
 	ts.Setenv("KEYFOB_URL", ready.Service.URL)
-	ts.Setenv("KEYFOB_TOKEN", made.Session)
-	ts.Setenv("TOKEN", made.Session)
 	ts.Setenv("URL", ready.Service.URL)
 	ts.Setenv("ADDRESS", strings.TrimPrefix(ready.Service.URL, "http://"))
+	return ready.Service.SetupURL
 }
 
 // cmdQuickstart runs `keyfob quickstart -o json` in the background until it has printed: quickstart [FLAG…]. It sets URL,

@@ -41,6 +41,14 @@ func verbs() []struct {
 		{[]string{"mcp", "connect", "--client", "codex"}, false},
 		{[]string{"mcp", "connect", "--client", "codex", "--key", "nope"}, true},
 		{[]string{"auth", "status"}, false},
+		{[]string{"auth", "status", "--all"}, false},
+		{[]string{"auth", "token", "--for", "ci", "--permission", "keys:read", "--expires", "1d"}, false},
+		{[]string{"auth", "logout", "--session", "ses_x"}, false},
+		{[]string{"org", "list"}, false},
+		{[]string{"org", "members", "list"}, false},
+		{[]string{"org", "members", "add", "ada@example.com"}, false},
+		{[]string{"org", "members", "set-role", "ada@example.com", "admin"}, false},
+		{[]string{"org", "members", "remove", "ada@example.com", "--yes"}, false},
 	}
 }
 
