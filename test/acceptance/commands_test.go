@@ -304,7 +304,10 @@ func cmdInterrupted(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// held is the one quickstart of a script.
-type held struct{ process *process }
+// held is the one quickstart, and the one OpenID provider, of a script.
+type held struct {
+	process  *process
+	upstream *upstream
+}
 
 type quickstartKey struct{}

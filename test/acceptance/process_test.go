@@ -23,11 +23,15 @@ type process struct {
 
 func start(ts *testscript.TestScript, program string, args ...string) *process {
 	p := prepare(ts, program, args...)
+	p.begin(ts)
+	return p
+}
+
+func (p *process) begin(ts *testscript.TestScript) {
 	out, err := p.cmd.StdoutPipe()
 	ts.Check(err)
 	p.stdout = bufio.NewReader(out)
 	ts.Check(p.cmd.Start())
-	return p
 }
 
 func prepare(ts *testscript.TestScript, program string, args ...string) *process {
