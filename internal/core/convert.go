@@ -29,10 +29,13 @@ func sessionOf(s store.Session, org store.Org) Session {
 
 // endOf is when the session ends by itself.
 func endOf(s store.Session) time.Time {
-	if s.ExpiresAt.IsZero() {
-		return lastSign(s).Add(IdleLimit)
+	switch {
+	case !s.ExpiresAt.IsZero():
+		return s.ExpiresAt
+	case s.LastUsedAt.IsZero() && !s.FirstUseBy.IsZero():
+		return s.FirstUseBy
 	}
-	return s.ExpiresAt
+	return lastSign(s).Add(IdleLimit)
 }
 
 // lastSign is when the session was last used, or made.

@@ -147,31 +147,31 @@ func (s *Service) withGrant(ctx context.Context, p Principal, userCode string, f
 	return refused
 }
 
-// PollDevice answers a program that waits: ErrDevicePending, ErrDeviceSlowDown, ErrDeviceDenied, ErrDeviceExpired, and once, when
-// it was approved, the session.
+// PollDevice answers a program that waits: ErrDevicePending, ErrDeviceSlowDown, ErrDeviceDenied, ErrDeviceExpired, and when it was
+// approved, the session. That is one and the same while the grant lives, until it was first used: a program whose answer was lost
+// asks again.
 func (s *Service) PollDevice(ctx context.Context, deviceCode string) (SignedIn, error) {
 	digest := s.keys.digest(devicePurpose, deviceCode)
-	err := s.view(ctx, func(tx store.Tx) error { // who presents junk does not get a turn to write
-		g, err := tx.DeviceGrantByDigest(digest)
-		if err != nil {
-			return err
-		}
-		return s.pollable(g)
-	})
 	var (
 		out   SignedIn
 		state error
+		g     store.DeviceGrant
 	)
-	if err == nil {
-		err = s.update(ctx, func(tx store.Tx) error {
-			g, err := tx.DeviceGrantByDigest(digest)
-			if err != nil {
-				return err
+	read := func(tx store.Tx) (err error) {
+		if g, err = tx.DeviceGrantByDigest(digest); err == nil {
+			err = s.pollable(g)
+		}
+		if err == nil && g.State == store.GrantUsed {
+			out, err = s.sessionAgain(tx, g, deviceCode)
+		}
+		return err
+	}
+	err := s.view(ctx, read) // who presents junk does not get a turn to write
+	if err == nil && g.State != store.GrantUsed {
+		err = s.update(ctx, func(tx store.Tx) (err error) {
+			if err = read(tx); err == nil && g.State != store.GrantUsed {
+				out, state, err = s.poll(tx, g, deviceCode)
 			}
-			if err := s.pollable(g); err != nil {
-				return err
-			}
-			out, state, err = s.poll(tx, g)
 			return err
 		})
 	}
@@ -192,7 +192,7 @@ func (s *Service) pollable(g store.DeviceGrant) error {
 	now := s.now()
 	age := now.Sub(g.PolledAt)
 	switch {
-	case past(g.ExpiresAt, now) || g.State == store.GrantUsed:
+	case past(g.ExpiresAt, now):
 		return ErrDeviceExpired
 	case g.State == store.GrantDenied:
 		return ErrDeviceDenied
@@ -203,7 +203,7 @@ func (s *Service) pollable(g store.DeviceGrant) error {
 }
 
 // poll notes that a program has asked, or gives it its session. state is what to answer once that is written.
-func (s *Service) poll(tx store.Tx, g store.DeviceGrant) (out SignedIn, state, err error) {
+func (s *Service) poll(tx store.Tx, g store.DeviceGrant, deviceCode string) (out SignedIn, state, err error) {
 	was := g.State
 	if was == store.GrantPending {
 		g.PolledAt = s.now()
@@ -213,23 +213,19 @@ func (s *Service) poll(tx store.Tx, g store.DeviceGrant) (out SignedIn, state, e
 	if err != nil {
 		return SignedIn{}, nil, err
 	}
-	stopped := !mark.Before(g.PolledAt)
-	g.State = store.GrantUsed
-	if stopped {
+	if stopped := !mark.Before(g.PolledAt); stopped {
 		g.State = store.GrantDenied
-	}
-	if err := tx.UpdateDeviceGrant(g, was); err != nil {
-		return SignedIn{}, nil, err
-	}
-	if stopped {
-		return SignedIn{}, ErrDeviceDenied, nil
+		return SignedIn{}, ErrDeviceDenied, tx.UpdateDeviceGrant(g, was)
 	}
 	user, err := tx.User(g.UserID)
 	if err != nil {
 		return SignedIn{}, nil, err
 	}
-	out, err = s.signIn(tx, user, api.SessionCLI, Client{Name: g.Client, Host: g.Host})
-	return out, nil, err
+	if out, err = s.deviceSession(tx, user, &g, deviceCode); err != nil {
+		return SignedIn{}, nil, err
+	}
+	g.State = store.GrantUsed
+	return out, nil, tx.UpdateDeviceGrant(g, was)
 }
 
 // stoppedKind marks, among the tries, when a user was last signed out everywhere. It need not live longer than a device waits.

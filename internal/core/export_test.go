@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 // PruneForTest throws away what is old, as the flusher does once a minute.
@@ -55,6 +56,14 @@ func HoldHashesForTest(s *Service, wait time.Duration) (release func()) {
 func InvitationForTest(ctx context.Context, s *Service, token string) error {
 	return s.view(ctx, func(tx store.Tx) error {
 		_, err := tx.InvitationByDigest(s.keys.digest(setUpPurpose, token))
+		return err
+	})
+}
+
+// SessionForTest says whether the store still knows a session, over or not.
+func SessionForTest(ctx context.Context, s *Service, token secret.Secret) error {
+	return s.view(ctx, func(tx store.Tx) error {
+		_, _, err := tx.SessionByDigest(token.Digest(s.keys.Pepper[:]))
 		return err
 	})
 }

@@ -50,6 +50,11 @@ func (s *Service) signIn(tx store.Tx, user store.User, kind api.SessionKind, c C
 	if kind == api.SessionBrowser {
 		row.ExpiresAt = s.now().Add(BrowserLimit)
 	}
+	return s.begin(tx, user, row)
+}
+
+// begin adds a session of a user's and records it.
+func (s *Service) begin(tx store.Tx, user store.User, row store.Session) (SignedIn, error) {
 	out, err := s.addSession(tx, row, store.Org{})
 	if err != nil {
 		return SignedIn{}, err

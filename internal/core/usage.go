@@ -180,7 +180,10 @@ func (u *usage) putBack(left []store.KeyUse) {
 func (u *usage) prune(ctx context.Context) error {
 	now := u.now()
 	kept := now.Add(-useKept)
-	age := store.Age{Minute: minuteOf(kept), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept)}
+	age := store.Age{
+		Minute: minuteOf(kept), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept),
+		Idle: now.Add(-IdleLimit - endedKept),
+	}
 	for range pruneBatches {
 		most := 0
 		err := u.store.Update(ctx, func(tx store.Tx) (err error) {

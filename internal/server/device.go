@@ -65,7 +65,7 @@ func (s *Server) pollDevice(w http.ResponseWriter, r *http.Request, f *form) err
 	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusOK, api.AccessToken{
 		AccessToken: signedIn.Token.Reveal(), TokenType: "Bearer",
-		ExpiresIn: int64(signedIn.Session.ExpiresAt.Sub(signedIn.Session.CreatedAt) / time.Second), // it began just now
+		ExpiresIn: int64(core.IdleLimit / time.Second), // from its first use on, which moves it
 	})
 }
 

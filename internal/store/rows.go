@@ -76,6 +76,7 @@ type Session struct {
 	ExpiresAt   time.Time // zero: when idle
 	EndedAt     time.Time
 	RefusedAt   time.Time // when a refusal was last recorded
+	FirstUseBy  time.Time // one that was not used by then is over; zero: no such limit
 }
 
 // NewSession is a session as it is added.
@@ -126,6 +127,7 @@ type DeviceGrant struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	PolledAt  time.Time
+	Sealed    []byte // the token of the session that it became; nil: none
 }
 
 // NewDeviceGrant is a device grant as it is added.
@@ -320,6 +322,7 @@ type Age struct {
 	Grants  time.Time // device grants that expired at or before it
 	Tries   time.Time // tries whose window began before it
 	Ended   time.Time // sessions that ended or expired, and invitations that were closed or expired, before it
+	Idle    time.Time // sessions that neither ended nor expire and that were last used, or else made, before it
 }
 
 // Answer is what a repeated create is answered with.

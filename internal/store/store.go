@@ -94,7 +94,7 @@ type Tx interface {
 	DeviceGrantByDigest(digest [32]byte) (DeviceGrant, error)
 	// DeviceGrantByUserCode returns a grant in any state, also an expired one.
 	DeviceGrantByUserCode(code string) (DeviceGrant, error)
-	// UpdateDeviceGrant writes state, user and time of the last poll, if the state is still from; else ErrConflict.
+	// UpdateDeviceGrant writes state, user, time of the last poll and sealed token, if the state is still from; else ErrConflict.
 	UpdateDeviceGrant(g DeviceGrant, from string) error
 	// CountDeviceGrants counts the grants that have not expired at now, those of one address, or of all with an empty one.
 	CountDeviceGrants(address string, now time.Time) (int, error)

@@ -73,6 +73,21 @@ func TestDeviceSignIn(t *testing.T) {
 		writeJSON(t, w, http.StatusOK, map[string]string{"access_token": "kfs_short"})
 	}
 	pending := oauth(t, http.StatusBadRequest, api.OAuthPending)
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "500")
+		writeJSON(t, w, http.StatusOK, api.AccessToken{AccessToken: token.Reveal()})
+	}
+	var leaked atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leaked.Add(1) }))
+	t.Cleanup(func() {
+		other.Close()
+		if n := leaked.Load(); n > 0 {
+			t.Errorf("%d polls went elsewhere", n)
+		}
+	})
+	elsewhere := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+	}
 	away := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 	for name, tt := range map[string]struct {
 		polls []http.HandlerFunc
@@ -80,6 +95,8 @@ func TestDeviceSignIn(t *testing.T) {
 	}{
 		"approved":     {[]http.HandlerFunc{pending, good}, nil},
 		"away between": {[]http.HandlerFunc{away, good}, nil},
+		"answer cut":   {[]http.HandlerFunc{cut, good}, nil},
+		"sent away":    {[]http.HandlerFunc{elsewhere}, &client.Error{}},
 		"denied":       {[]http.HandlerFunc{oauth(t, http.StatusBadRequest, api.OAuthDenied)}, client.ErrDenied},
 		"expired":      {[]http.HandlerFunc{oauth(t, http.StatusBadRequest, api.OAuthExpired)}, client.ErrExpired},
 		"another code": {[]http.HandlerFunc{oauth(t, http.StatusBadRequest, api.OAuthInvalidGrant)}, &client.Error{}},

@@ -6,7 +6,7 @@ import (
 	"github.com/keyfob/keyfob/internal/store"
 )
 
-const grantColumns = `g.id, g.user_code, g.state, g.client, g.host, g.address, g.user_id, g.created_at, g.expires_at, g.polled_at`
+const grantColumns = `g.id, g.user_code, g.state, g.client, g.host, g.address, g.user_id, g.created_at, g.expires_at, g.polled_at, g.sealed`
 
 func grantInto(g *store.DeviceGrant) []any {
 	return []any{
@@ -15,6 +15,7 @@ func grantInto(g *store.DeviceGrant) []any {
 		moment{&g.CreatedAt},
 		moment{&g.ExpiresAt},
 		moment{&g.PolledAt},
+		&g.Sealed,
 	}
 }
 
@@ -45,8 +46,8 @@ func (t *tx) DeviceGrantByUserCode(code string) (g store.DeviceGrant, err error)
 
 // UpdateDeviceGrant implements store.Tx.
 func (t *tx) UpdateDeviceGrant(g store.DeviceGrant, from string) error {
-	const q = `UPDATE device_grants SET state = $3, user_id = $4, polled_at = $5 WHERE id = $1 AND state = $2`
-	return t.change("device grant", store.ErrConflict, q, g.ID, from, g.State, textOrNull(g.UserID), orNull(g.PolledAt))
+	const q = `UPDATE device_grants SET state = $3, user_id = $4, polled_at = $5, sealed = $6 WHERE id = $1 AND state = $2`
+	return t.change("device grant", store.ErrConflict, q, g.ID, from, g.State, textOrNull(g.UserID), orNull(g.PolledAt), g.Sealed)
 }
 
 const (

@@ -23,6 +23,9 @@ func pruneSteps(a store.Age) []pruneStep {
 			SELECT kind, subject FROM tries WHERE since < $1 ORDER BY since LIMIT $2)`, micros(a.Tries)},
 		{`DELETE FROM sessions WHERE id IN (
 			SELECT id FROM sessions WHERE over_at < $1 ORDER BY over_at LIMIT $2)`, micros(a.Ended)},
+		{`DELETE FROM sessions WHERE id IN (
+			SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at IS NULL AND ifnull(last_used_at, created_at) < $1
+			ORDER BY ifnull(last_used_at, created_at) LIMIT $2)`, micros(a.Idle)},
 		{`DELETE FROM invitations WHERE id IN (
 			SELECT id FROM invitations WHERE over_at < $1 ORDER BY over_at LIMIT $2)`, micros(a.Ended)},
 	}

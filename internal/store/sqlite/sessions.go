@@ -8,7 +8,7 @@ import (
 )
 
 const sessionColumns = `s.id, s.user_id, s.kind, s.name, s.host, s.org_id, s.permissions, s.hint,
-	s.created_at, s.last_used_at, s.expires_at, s.ended_at, s.refused_at`
+	s.created_at, s.last_used_at, s.expires_at, s.ended_at, s.refused_at, s.first_use_by`
 
 func sessionInto(s *store.Session) []any {
 	return []any{
@@ -21,6 +21,7 @@ func sessionInto(s *store.Session) []any {
 		moment{&s.ExpiresAt},
 		moment{&s.EndedAt},
 		moment{&s.RefusedAt},
+		moment{&s.FirstUseBy},
 	}
 }
 
@@ -30,10 +31,10 @@ func (t *tx) AddSession(s store.NewSession) error {
 	if err != nil {
 		return err
 	}
-	const q = `INSERT INTO sessions (id, user_id, kind, name, host, org_id, permissions, digest, pepper_id, hint, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	const q = `INSERT INTO sessions (id, user_id, kind, name, host, org_id, permissions, digest, pepper_id, hint, created_at, expires_at,
+		first_use_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	return t.exec("session", q, s.ID, s.UserID, s.Kind, s.Name, s.Host, textOrNull(s.OrgID), permissions, s.Digest[:], s.PepperID, s.Hint,
-		micros(s.CreatedAt), orNull(s.ExpiresAt))
+		micros(s.CreatedAt), orNull(s.ExpiresAt), orNull(s.FirstUseBy))
 }
 
 const sessionByDigest = `SELECT ` + sessionColumns + `, ` + userColumns + `

@@ -59,18 +59,19 @@ func testGrants(_ *testing.T, f *fixture) {
 		f.viewErr(store.ErrNotFound, missing)
 	}
 
-	// Of a grant, state, user and last poll change, and nothing else.
+	// Of a grant, state, user, last poll and sealed token change, and nothing else.
 	want, other := g.DeviceGrant, newGrant("dev_3", "VWXZBCDF", "192.0.2.1", 600)
 	f.grant(other)
 	for _, step := range []struct {
 		from, to, user string
 		polled         int
+		sealed         []byte
 	}{
-		{store.GrantPending, store.GrantPending, "", 2},
-		{store.GrantPending, store.GrantApproved, ada.ID, 2},
-		{store.GrantApproved, store.GrantUsed, ada.ID, 4},
+		{store.GrantPending, store.GrantPending, "", 2, nil},
+		{store.GrantPending, store.GrantApproved, ada.ID, 2, nil},
+		{store.GrantApproved, store.GrantUsed, ada.ID, 4, []byte("\x00sealed")},
 	} {
-		want.State, want.UserID, want.PolledAt = step.to, step.user, at(step.polled)
+		want.State, want.UserID, want.PolledAt, want.Sealed = step.to, step.user, at(step.polled), step.sealed
 		written := want
 		written.UserCode, written.Client, written.Address, written.ExpiresAt = "X", "X", "X", at(9999)
 		f.update(func(tx store.Tx) error { return tx.UpdateDeviceGrant(written, step.from) })

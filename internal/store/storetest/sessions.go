@@ -91,6 +91,7 @@ func testSessionsOfUser(_ *testing.T, f *fixture) {
 	token.Kind, token.Name, token.OrgID, token.ExpiresAt = "token", "ci", acme.ID, at(500)
 	token.Permissions = []string{"keys:rotate", `keys:"read"`}
 	browser.Kind, browser.Name, browser.Host, browser.ExpiresAt = "browser", "", "", at(1)
+	cli.FirstUseBy = at(9)
 	for _, s := range []store.NewSession{cli, token, browser, newSession("ses_4", bo.ID, 0), newSession("ses_5", ada.ID, 0)} {
 		f.session(s)
 	}
@@ -123,21 +124,29 @@ func testSessionsPruned(_ *testing.T, f *fixture) {
 	}
 	var never time.Time
 	add("lives", never, never)
+	f.update(func(tx store.Tx) error { return tx.TouchSession("lives", at(50), at(50)) })
+	add("idle", never, never)
+	f.update(func(tx store.Tx) error { return tx.TouchSession("idle", at(20), at(20)) })
+	add("never used", never, never)
 	add("ended 10", never, at(10))
 	add("ended 11", never, at(11))
 	add("expires 10", at(10), never)
 	add("expires 11", at(11), never)
 	add("ended 10, would expire", at(900), at(10))
 	add("ended after it expired", at(10), at(900))
-	ids := []string{"lives", "ended 10", "ended 11", "expires 10", "expires 11", "ended 10, would expire", "ended after it expired"}
+	ids := []string{"lives", "idle", "never used", "ended 10", "ended 11", "expires 10", "expires 11", "ended 10, would expire", "ended after it expired"}
 	f.pruneSteps(ids, func(tx store.Tx, id string) error {
 		_, _, err := tx.SessionByDigest(sha256.Sum256([]byte(id)))
 		return err
 	}, []pruneStep{
 		{store.Age{Ended: at(10)}, 100, 0, ids},
 		{store.Age{Ended: at(10).Add(time.Microsecond)}, 3, 3, nil},
-		{store.Age{Ended: at(11)}, 100, 1, []string{"lives", "ended 11", "expires 11"}},
-		{store.Age{Ended: at(11), Grants: at(9999), Tries: at(9999), Callers: at(9999), Answers: at(9999)}, 100, 0, []string{"lives", "ended 11", "expires 11"}},
-		{store.Age{Ended: at(9999)}, 100, 2, []string{"lives"}},
+		{store.Age{Ended: at(11)}, 100, 1, []string{"lives", "idle", "never used", "ended 11", "expires 11"}},
+		{store.Age{Ended: at(11), Grants: at(9999), Tries: at(9999), Callers: at(9999), Answers: at(9999), Idle: at(0)}, 100, 0,
+			[]string{"lives", "idle", "never used", "ended 11", "expires 11"}},
+		{store.Age{Ended: at(9999)}, 100, 2, []string{"lives", "idle", "never used"}},
+		{store.Age{Idle: at(20)}, 100, 1, []string{"lives", "idle"}}, // it was made before
+		{store.Age{Idle: at(20).Add(time.Microsecond)}, 100, 1, []string{"lives"}},
+		{store.Age{Ended: at(9999), Idle: at(50)}, 100, 0, []string{"lives"}},
 	})
 }
