@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test test-pages lint gen gate bench clean
+.PHONY: build quickstart test test-pages soak lint gen gate bench clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -25,6 +25,10 @@ lint:
 test-pages:
 	go run ./test/pages/install
 	go test -tags chromium $(TESTFLAGS) ./test/pages
+
+# many processes on one credential, 100 times for each place where it can lie; minutes, which `make test` has not
+soak:
+	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 
 # completions/ and docs/cli/ from the command tree
 gen:

@@ -24,7 +24,8 @@ const processes = 64
 
 //nolint:gochecknoglobals // test flags
 var (
-	rounds         = flag.Int("rounds", 2, "how many times all processes run at once, for each place")
+	rounds         = flag.Int("rounds", 2, "how many times all processes run at once, for each place (`make soak`: 100)")
+	sealers        = flag.Int("sealers", 8, "processes at once on the encrypted file: each takes 64 MiB and a quarter of a second of a processor")
 	keyringTimeout = flag.Duration("keyring-timeout", patience, "of a process on the keyring; people get 3 s, but not on a machine that runs a whole suite")
 )
 
@@ -50,20 +51,38 @@ func TestTogether(t *testing.T) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		together(t, credentials.Choice{Kind: credentials.KindPlain}, dir, nil)
-		if entries, err := os.ReadDir(filepath.Join(dir, "credentials")); err != nil || len(entries) != 0 {
-			t.Errorf("it left %v behind (%v)", entries, err)
-		}
+		together(t, processes, credentials.Choice{Kind: credentials.KindPlain}, dir, nil)
+		empty(t, filepath.Join(dir, "credentials"))
+	})
+	t.Run("encrypted", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		together(t, *sealers, credentials.Choice{Kind: credentials.KindEncrypted}, dir, nil)
+		empty(t, filepath.Join(dir, "credentials"))
+	})
+	t.Run("helper", func(t *testing.T) {
+		t.Parallel()
+		vault := t.TempDir()
+		choice := credentials.Choice{Kind: credentials.KindHelper, Helper: filepath.Join(os.Getenv(binVariable), "hammer")}
+		together(t, processes, choice, "", []string{"HAMMER_VAULT=" + vault})
+		empty(t, vault)
 	})
 	t.Run("keyring", func(t *testing.T) {
 		t.Parallel()
 		b := testbus.New(t)
 		b.GnomeKeyring(t, "--unlock")
-		together(t, credentials.Choice{}, "", b.Env())
+		together(t, processes, credentials.Choice{}, "", b.Env())
 	})
 }
 
-func together(t *testing.T, choice credentials.Choice, dir string, env []string) {
+func empty(t *testing.T, dir string) {
+	t.Helper()
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("it left %v behind (%v)", entries, err)
+	}
+}
+
+func together(t *testing.T, processes int, choice credentials.Choice, dir string, env []string) {
 	t.Helper()
 	ref := credentials.Ref{Origin: "https://keys.example.com", Context: "work", Store: choice}
 	var known []string
@@ -81,7 +100,7 @@ func together(t *testing.T, choice credentials.Choice, dir string, env []string)
 	if r := atOnce(order{Op: "put", Token: token()})[0]; !r.OK {
 		t.Fatalf("put: %+v", r)
 	}
-	slow, overwritten := 0, 0
+	slow, overwritten, begin := 0, 0, time.Now()
 	for range *rounds {
 		same := token()
 		orders := make([]order, processes)
@@ -111,7 +130,8 @@ func together(t *testing.T, choice credentials.Choice, dir string, env []string)
 			t.Fatalf("in the end: %+v", r)
 		}
 	}
-	t.Logf("%d rounds of %d processes: %d overwritten by another, %d too slow", *rounds, processes, overwritten, slow)
+	t.Logf("%d rounds of %d processes in %s: %d overwritten by another, %d too slow",
+		*rounds, processes, time.Since(begin).Round(100*time.Millisecond), overwritten, slow)
 	// One item, not several under one name: one removal leaves none.
 	if r := atOnce(order{Op: "delete"})[0]; !r.OK {
 		t.Errorf("delete: %+v", r)
