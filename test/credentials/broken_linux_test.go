@@ -86,6 +86,12 @@ func modes() []mode {
 		fake("locked without prompt", "rwd", func() *svc { return &svc{Locked: true} }),
 		fake("call never returns", "rwd", func() *svc { return &svc{Hang: "SearchItems"} }),
 		fake("session never opens", "rwd", func() *svc { return &svc{Hang: "OpenSession"} }),
+		fake("unlock call never returns", "rwd", func() *svc { return &svc{Hang: "Unlock"} }),
+		fake("collections never told", "rwd", func() *svc { return &svc{Hang: "Get"} }),
+		fake("secret never handed over", "rwd", func() *svc { return &svc{Hang: "GetSecret"} }),
+		fake("write never returns", "w", func() *svc { return &svc{Hang: "CreateItem"} }),
+		fake("removal never returns", "d", func() *svc { return &svc{Hang: "Delete"} }),
+		fake("unlock prompt accepted", "", func() *svc { return &svc{Ask: "Unlock", Prompt: "accept"} }),
 		fake("unlock prompt never answered", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "never"} }),
 		fake("unlock prompt dismissed", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "dismiss"} }),
 		fake("unlock prompt with empty body", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "empty"} }),
@@ -95,7 +101,14 @@ func modes() []mode {
 		fake("write prompt never answered", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "never"} }),
 		fake("write prompt dismissed", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "dismiss"} }),
 		fake("write prompt with empty body", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "empty"} }),
+		fake("write prompt with odd body", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "odd"} }),
+		fake("unrelated signal before a write", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "unrelated"} }),
+		fake("write prompt accepted", "", func() *svc { return &svc{Ask: "CreateItem", Prompt: "accept"} }),
+		fake("service goes away in a write", "w", func() *svc { return &svc{Ask: "CreateItem", Prompt: "vanish"} }),
 		fake("removal never answered", "d", func() *svc { return &svc{Ask: "Delete", Prompt: "never"} }),
+		fake("removal prompt with empty body", "d", func() *svc { return &svc{Ask: "Delete", Prompt: "empty"} }),
+		fake("removal prompt with odd body", "d", func() *svc { return &svc{Ask: "Delete", Prompt: "odd"} }),
+		fake("removal accepted", "", func() *svc { return &svc{Ask: "Delete", Prompt: "accept"} }),
 		fake("removal dismissed", "d", func() *svc { return &svc{Ask: "Delete", Prompt: "dismiss"} }),
 		fake("item that is a string", "rwd", func() *svc { return &svc{Shape: "string"} }),
 		fake("item that has no path", "rwd", func() *svc { return &svc{Shape: "texts"} }),
@@ -116,7 +129,7 @@ func modes() []mode {
 type command struct {
 	args  []string
 	needs string // of mode.breaks
-	login bool
+	login bool   // stores the token that it gets on stdin
 }
 
 func commands(url string) []command {
@@ -164,6 +177,7 @@ type attempt struct {
 	home  string
 	env   []string
 	token string
+	stdin string
 	got   outcome
 }
 
@@ -175,22 +189,21 @@ func prepare(t *testing.T, m mode, c command, url string) *attempt {
 		held = secret.New(secret.Session).Reveal() // an earlier session
 	}
 	a := &attempt{command: c, home: t.TempDir(), token: token}
+	if c.login {
+		a.stdin = token + "\n"
+	}
 	a.env = append(m.env(t, `{"v":1,"origin":"`+url+`","token":"`+held+`"}`), "KEYFOB_URL="+url)
 	return a
 }
 
 func (a *attempt) run(t *testing.T) {
 	t.Helper()
-	stdin := ""
-	if a.login {
-		stdin = a.token + "\n"
-	}
-	a.got = keyfob(t.Context(), a.home, a.env, stdin, a.args...)
+	a.got = keyfob(t.Context(), a.home, a.env, a.stdin, a.args...)
 }
 
 func (a *attempt) check(t *testing.T, m mode) {
 	t.Helper()
-	name, got := strings.Join(a.args[:2], " "), a.got
+	name, got := strings.Join(a.args, " "), a.got
 	if got.err != nil {
 		t.Errorf("%s: %v", name, got.err)
 	}

@@ -47,6 +47,12 @@ func run(m *testing.M) int {
 // service is the little of a Keyfob service that the commands here ask for. It takes any well-formed session.
 func service(t *testing.T) (url string) {
 	t.Helper()
+	return serviceWith(t, func(string) {})
+}
+
+// serviceWith tells ended of each session that is signed out.
+func serviceWith(t *testing.T, ended func(token string)) (url string) {
+	t.Helper()
 	answer := func(w http.ResponseWriter, doc any) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(doc)
@@ -64,7 +70,10 @@ func service(t *testing.T) (url string) {
 			Orgs:    []api.Membership{{Org: api.Org{ID: "org_1", Slug: "acme", Name: "Acme"}, Role: api.RoleOwner}},
 		})
 	})
-	mux.HandleFunc("DELETE /v1/session", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("DELETE /v1/session", func(w http.ResponseWriter, r *http.Request) {
+		ended(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /v1/orgs/acme/keys", func(w http.ResponseWriter, _ *http.Request) { answer(w, api.KeyList{Keys: []api.Key{}}) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -87,7 +96,8 @@ func keyfob(ctx context.Context, home string, env []string, stdin string, args .
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(os.Getenv(binVariable), "keyfob"), args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, env...)
+	// What it writes anywhere of its own accord is below home, where onDisk looks.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home}, env...)
 	cmd.Dir, cmd.WaitDelay = home, time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
