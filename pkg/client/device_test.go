@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -152,9 +154,19 @@ func TestHostileSignIn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c := signIns(t, map[string]any{"expires_in": int64(1e12), "interval": -7})
-	if d, err := c.StartDevice(t.Context(), "keyfob", ""); err != nil || d.Lifetime != 30*time.Minute {
-		t.Errorf("a time without end: %s, %v", d.Lifetime, err)
+	for _, interval := range []int64{-7, 0} {
+		c := signIns(t, map[string]any{"expires_in": int64(1e12), "interval": interval})
+		d, err := c.StartDevice(t.Context(), "keyfob", "")
+		if err != nil || d.Lifetime != 30*time.Minute {
+			t.Errorf("a time without end: %s, %v", d.Lifetime, err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second-time.Nanosecond)
+			defer cancel()
+			if _, err := c.AwaitDevice(ctx, d); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("interval %d: it polls within a second: %v", interval, err)
+			}
+		})
 	}
 }
 
@@ -205,20 +217,68 @@ func TestCredentialsStay(t *testing.T) {
 	}
 }
 
-// calls makes a call of each kind.
+// TestEveryCallIsTried holds calls to the methods that there are.
+func TestEveryCallIsTried(t *testing.T) {
+	t.Parallel()
+	c, err := client.New(client.Config{URL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	tried := calls(ctx, c)
+	for method := range reflect.TypeFor[*client.Client]().Methods() {
+		switch method.Name {
+		case "Origin": // asks nothing
+		case "AwaitDevice": // TestDeviceSignIn
+		default:
+			if _, ok := tried[method.Name]; !ok {
+				t.Errorf("%s is not among the calls", method.Name)
+			}
+		}
+	}
+}
+
+// calls makes each call.
 func calls(ctx context.Context, c *client.Client) map[string]error {
+	const org, key = "acme", "ci"
 	out := map[string]error{}
-	_, out["session"] = c.Session(ctx)
-	out["sign out"] = c.SignOut(ctx)
-	_, out["sign out everywhere"] = c.EndSessions(ctx)
-	_, out["sessions"] = c.Sessions(ctx)
-	_, out["device"] = c.StartDevice(ctx, "keyfob", "")
-	_, _, out["token"] = c.CreateToken(ctx, "acme", api.CreateTokenRequest{Name: "ci"})
-	_, _, out["create"] = c.CreateKey(ctx, "acme", api.CreateKeyRequest{Name: "ci"})
-	_, _, out["reveal"] = c.RevealKey(ctx, "acme", "ci")
-	_, out["invite"] = c.AddMember(ctx, "acme", api.AddMemberRequest{Email: "ada@example.com"})
-	_, out["self"] = c.Self(ctx, secret.New(secret.Key))
+	_, out["Session"] = c.Session(ctx)
+	out["SignOut"] = c.SignOut(ctx)
+	_, out["Sessions"] = c.Sessions(ctx)
+	out["EndSession"] = c.EndSession(ctx, "ses_1")
+	_, out["EndSessions"] = c.EndSessions(ctx)
+	_, out["StartDevice"] = c.StartDevice(ctx, "keyfob", "")
+	_, _, out["CreateToken"] = c.CreateToken(ctx, org, api.CreateTokenRequest{Name: key})
+	_, _, out["CreateKey"] = c.CreateKey(ctx, org, api.CreateKeyRequest{Name: key})
+	_, _, out["RevealKey"] = c.RevealKey(ctx, org, key)
+	_, out["UpdateKey"] = c.UpdateKey(ctx, org, key, api.UpdateKeyRequest{})
+	_, out["DisableKey"] = c.DisableKey(ctx, org, key, "")
+	_, out["EnableKey"] = c.EnableKey(ctx, org, key, "")
+	out["DeleteKey"] = c.DeleteKey(ctx, org, key, client.DeleteKeyOptions{})
+	_, out["KeyUsage"] = c.KeyUsage(ctx, org, key)
+	_, out["LookupKey"] = c.LookupKey(ctx, org, secret.New(secret.Key))
+	_, out["Key"] = c.Key(ctx, org, key)
+	_, out["ActiveKey"] = c.ActiveKey(ctx, org)
+	_, out["MCP"] = c.MCP(ctx, org)
+	_, out["Self"] = c.Self(ctx, secret.New(secret.Key))
+	_, out["Orgs"] = c.Orgs(ctx)
+	_, out["Members"] = c.Members(ctx, org)
+	_, out["AddMember"] = c.AddMember(ctx, org, api.AddMemberRequest{Email: "ada@example.com"})
+	_, out["UpdateMember"] = c.UpdateMember(ctx, org, "usr_1", api.RoleAdmin)
+	out["RemoveMember"] = c.RemoveMember(ctx, org, "usr_1")
+	out["Keys"] = first(c.Keys(ctx, org, client.ListKeysOptions{}))
+	out["KeysJSON"] = first(c.KeysJSON(ctx, org, client.ListKeysOptions{}))
+	out["Events"] = first(c.Events(ctx, org, client.ListEventsOptions{}))
 	return out
+}
+
+// first is the error that a list begins with.
+func first[T any](list iter.Seq2[T, error]) error {
+	for _, err := range list {
+		return err
+	}
+	return nil
 }
 
 func isOdd(err error) bool {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -90,6 +91,19 @@ func TestRetries(t *testing.T) {
 }
 
 // TestLostDelete holds that a delete whose answer was lost is a success when it is asked again.
+// TestSecondsThatAServiceNames holds them within bounds (security-reliability.md's input 67).
+func TestSecondsThatAServiceNames(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[int64]time.Duration{
+		math.MinInt64: time.Second, -1: time.Second, 0: time.Second, 1: time.Second, 5: 5 * time.Second, 30: 30 * time.Second,
+		31: 30 * time.Second, 1e12: 30 * time.Second, math.MaxInt64: 30 * time.Second,
+	} {
+		if got := seconds(in, minInterval, maxInterval); got != want {
+			t.Errorf("%d: %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestLostDelete(t *testing.T) {
 	t.Parallel()
 	gone := func(r *http.Request) (*http.Response, error) {
