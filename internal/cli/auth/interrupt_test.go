@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -61,4 +62,33 @@ func stuckHelper(t *testing.T, stuck func()) (path string) {
 		}
 	}()
 	return path
+}
+
+// TestTwoLogins runs several at once into one place, twice: in the end one of their sessions lies there, and it is good. Who
+// comes too late says so, and its session has ended.
+func TestTwoLogins(t *testing.T) {
+	t.Parallel()
+	s, home := newService(t), newMachine(t)
+	s.made = map[string]bool{}
+	for range 2 {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				m := newMachine(t)
+				m.env["HOME"] = home.dir
+				exit := m.login(t.Context(), s, "--no-browser")
+				if exit != 0 && (exit != cliutil.ExitAuth || !strings.Contains(m.stderr.String(), "holds another value")) {
+					t.Errorf("exit %d: %s", exit, m.stderr.String())
+				}
+			})
+		}
+		wg.Wait()
+		exit := home.run(t.Context(), "auth", "token")
+		s.mu.Lock()
+		good := s.made[strings.TrimSpace(home.stdout.String())]
+		s.mu.Unlock()
+		if exit != 0 || !good {
+			t.Errorf("exit %d: %s; what is kept is good: %t", exit, home.stderr.String(), good)
+		}
+	}
 }
