@@ -12,13 +12,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/net/html"
 )
 
 // fetchTime bounds what is asked of the Go module proxy, and buildTime what is built of it.
@@ -51,7 +49,7 @@ func buildProvider(t *testing.T) {
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = filepath.Join("..", "oidc", "provider")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
@@ -62,7 +60,7 @@ func buildProvider(t *testing.T) {
 		}
 		t.Skipf("the provider is not in the module cache and can't be fetched: %v\n%s", err, out)
 	}
-	if out, err := goes(buildTime, "build", "-o", filepath.Join(os.Getenv("KEYFOB_TEST_BIN"), "provider"), "."); err != nil {
+	if out, err := goes(buildTime, "build", "-buildvcs=false", "-o", filepath.Join(os.Getenv("KEYFOB_TEST_BIN"), "provider"), "."); err != nil {
 		t.Fatalf("build the provider: %v\n%s", err, out)
 	}
 	t.Logf("the provider was built in %s", time.Since(begin).Round(time.Millisecond))
@@ -75,6 +73,7 @@ func openIDCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"login":    cmdLogin,
 		"lost":     cmdLost,
 		"visit":    cmdVisit,
+		"flood":    cmdFlood,
 	}
 }
 
@@ -157,74 +156,6 @@ func cmdLogin(ts *testscript.TestScript, _ bool, args []string) {
 	if got := p.cmd.ProcessState.ExitCode(); page.status != want || got != exit {
 		ts.Fatalf("the person ends on %d, want %d; the command exits with %d, want %d\n%s\n%s", page.status, want, got, exit, page.text, said)
 	}
-}
-
-// cmdLost is the person's part of login with a provider that ends before the service asks it who that was: lost STATUS USER PASSWORD.
-func cmdLost(ts *testscript.TestScript, _ bool, args []string) {
-	b := newBrowser(ts)
-	b.client.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if req.URL.Path == "/oidc/callback" {
-			ts.Value(quickstartKey{}).(*held).upstream.close(ts)
-		}
-		return nil
-	}
-	b.shows(b.atProvider(ts.Getenv("URL")+"/device", args[1], args[2]), args[0])
-}
-
-// cmdVisit opens a page with a fresh browser, again until it has the status: visit STATUS URL.
-func cmdVisit(ts *testscript.TestScript, _ bool, args []string) {
-	b, late := newBrowser(ts), time.After(deadline)
-	for {
-		page := b.get(args[1])
-		if strconv.Itoa(page.status) == args[0] {
-			b.shows(page, args[0])
-			return
-		}
-		select {
-		case <-late:
-			b.shows(page, args[0])
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// shows makes the page the script's stdout and asks for its status.
-func (b *browser) shows(p page, want string) {
-	_, err := io.WriteString(b.ts.Stdout(), p.text)
-	b.ts.Check(err)
-	if strconv.Itoa(p.status) != want {
-		b.ts.Fatalf("%s answers %d, want %s:\n%s", p.url, p.status, want, p.text)
-	}
-}
-
-// atProvider opens a page of the service, follows its link to the provider and signs in there. It returns where that leads.
-func (b *browser) atProvider(target, user, password string) page {
-	p := b.get(target)
-	link, ok := linkTo(p, "/sign-in/oidc")
-	if !ok {
-		b.ts.Fatalf("no link leads to the provider from %s (%d):\n%s", p.url, p.status, p.text)
-	}
-	to, err := p.url.Parse(link)
-	b.ts.Check(err)
-	p = b.get(to.String())
-	if p.url.Host == to.Host {
-		return p // an error of the service's
-	}
-	return b.submit(p, map[string]string{"username": user, "password": password})
-}
-
-// linkTo returns the first link of a page whose address begins so.
-func linkTo(p page, prefix string) (string, bool) {
-	root, err := html.Parse(strings.NewReader(p.text))
-	if err != nil {
-		return "", false
-	}
-	for n := range root.Descendants() {
-		if href := attribute(n, "href"); n.Data == "a" && strings.HasPrefix(href, prefix) {
-			return href, true
-		}
-	}
-	return "", false
 }
 
 // awaited is a stream that is watched for a text.

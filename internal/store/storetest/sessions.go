@@ -142,8 +142,11 @@ func testSessionsPruned(_ *testing.T, f *fixture) {
 		{store.Age{Ended: at(10)}, 100, 0, ids},
 		{store.Age{Ended: at(10).Add(time.Microsecond)}, 3, 3, nil},
 		{store.Age{Ended: at(11)}, 100, 1, []string{"lives", "idle", "never used", "ended 11", "expires 11"}},
-		{store.Age{Ended: at(11), Grants: at(9999), Tries: at(9999), Callers: at(9999), Answers: at(9999), Idle: at(0)}, 100, 0,
-			[]string{"lives", "idle", "never used", "ended 11", "expires 11"}},
+		{
+			store.Age{Ended: at(11), Grants: at(9999), Tries: at(9999), Callers: at(9999), Answers: at(9999), Idle: at(0)},
+			100, 0,
+			[]string{"lives", "idle", "never used", "ended 11", "expires 11"},
+		},
 		{store.Age{Ended: at(9999)}, 100, 2, []string{"lives", "idle", "never used"}},
 		{store.Age{Idle: at(20)}, 100, 1, []string{"lives", "idle"}}, // it was made before
 		{store.Age{Idle: at(20).Add(time.Microsecond)}, 100, 1, []string{"lives"}},
