@@ -2,10 +2,12 @@ package mcpclient
 
 func chatGPT() Client {
 	return Client{
-		ID:    "chatgpt",
-		Title: "ChatGPT",
-		Kind:  KindURL,
-		Facts: Facts{Checked: "2026-11-23", Source: "https://developers.openai.com/plugins/build/auth"},
+		ID:       "chatgpt",
+		Title:    "ChatGPT",
+		Kind:     KindURL,
+		Featured: true,
+		Facts:    Facts{Checked: checked, Source: "https://developers.openai.com/plugins/build/auth", Unsure: "which plans may use write tools"},
+		facts:    func() table { return table{} }, // on the web; the desktop app reads Codex's file
 		setup: func(s server) (Setup, error) {
 			link := s.keyURL()
 			return Setup{URL: link, Text: link, Note: s.cloudNote("ChatGPT"), Steps: []string{

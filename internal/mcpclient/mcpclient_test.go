@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/shellquote"
 	"github.com/keyfob/keyfob/pkg/secret"
@@ -100,7 +101,7 @@ func TestLinksAgainstRecordedOnes(t *testing.T) {
 	}
 	const outer = `{"name":"acme","type":"http","url":"https://mcp.acme.dev/mcp","headers":{"Authorization":"Bearer sk_live_x"}}`
 	const wantVS = "vscode:mcp/install?%7B%22name%22%3A%22acme%22%2C%22type%22%3A%22http%22%2C%22url%22%3A%22https%3A%2F%2Fmcp.acme.dev%2Fmcp%22%2C%22headers%22%3A%7B%22Authorization%22%3A%22Bearer%20sk_live_x%22%7D%7D"
-	if got := vsCodeLink(outer); got != wantVS {
+	if got := vsCodeLink("vscode", outer); got != wantVS {
 		t.Errorf("vscode\ngot  %s\nwant %s", got, wantVS)
 	}
 }
@@ -142,23 +143,33 @@ func TestWindowsLines(t *testing.T) {
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	var ids, opens []string
+	var ids, featured, opens []string
 	for _, c := range Clients() {
 		ids = append(ids, c.ID)
 		if c.Opens {
 			opens = append(opens, c.ID)
 		}
-		if c.Title == "" || c.Facts.Source == "" || c.Facts.Checked != "2026-11-23" {
+		if c.Featured {
+			featured = append(featured, c.ID)
+		}
+		if _, err := time.Parse(time.DateOnly, c.Facts.Checked); err != nil || c.Title == "" || c.Facts.Source == "" {
 			t.Errorf("%s: %q %+v", c.ID, c.Title, c.Facts)
 		}
 		if got, ok := Lookup(c.ID); !ok || got.ID != c.ID {
 			t.Errorf("Lookup(%s) = %+v, %v", c.ID, got, ok)
 		}
+		if c.ID == "" || strings.Trim(c.ID, lower+"-") != "" {
+			t.Errorf("id %q", c.ID)
+		}
 	}
-	if want := []string{"claude-code", "codex", "vscode", "cursor", "claude-desktop", "chatgpt"}; !slices.Equal(ids, want) {
-		t.Errorf("clients %q, want %q", ids, want)
+	want := []string{"claude-code", "codex", "vscode", "cursor", "claude-desktop", "chatgpt"}
+	if !slices.Equal(featured, want) || !slices.Equal(ids[:len(want)], want) {
+		t.Errorf("featured %q, first %q, want %q", featured, ids[:len(want)], want)
 	}
-	if !slices.Equal(opens, []string{"cursor"}) {
+	if rest := ids[len(want):]; !slices.IsSorted(rest) || len(slices.Compact(slices.Sorted(slices.Values(ids)))) != len(ids) || len(ids) < 40 {
+		t.Errorf("%d ids, not sorted or not unique: %q", len(ids), ids)
+	}
+	if !slices.Equal(opens, []string{"cursor", "goose", "lm-studio"}) {
 		t.Errorf("opening clients %q", opens)
 	}
 	if _, ok := Lookup("vs-code"); ok {

@@ -43,6 +43,7 @@ const (
 type server struct {
 	name   string
 	url    *url.URL
+	key    secret.Secret
 	secret string
 	shell  shellquote.Shell
 }
@@ -58,7 +59,7 @@ func (p Params) server() (server, error) {
 	if !strings.HasPrefix(p.Secret.Reveal(), string(secret.Key)) {
 		return server{}, ErrSecret
 	}
-	return server{name: p.Name, url: u, secret: p.Secret.Reveal(), shell: p.Shell}, nil
+	return server{name: p.Name, url: u, key: p.Secret, secret: p.Secret.Reveal(), shell: p.Shell}, nil
 }
 
 // bearer is the value of the Authorization header (RFC 6750).

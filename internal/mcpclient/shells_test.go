@@ -57,7 +57,11 @@ func TestCommandsInRealShells(t *testing.T) {
 func fakeClients(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"claude", "codex", "code"} {
+	for _, c := range Clients() {
+		if c.Kind != KindCommand {
+			continue
+		}
+		name := setup(t, c.ID, params(t)).Argv[0]
 		script := "#!/bin/sh\nprintf '%s\\0' " + name + " \"$@\"\n"
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
