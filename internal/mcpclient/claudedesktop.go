@@ -22,6 +22,10 @@ func claudeDesktop() Client {
 				// It skips an entry with a URL.
 				files: []file{{scope: ScopeUser, at: inAppData("Claude/claude_desktop_config.json"), format: edit.JSON, place: servers()}},
 				forms: forms{RungProxy: stdio()},
+				alsoReads: []edit.Object{
+					obj("url", theURL, "headers", auth(bearer)),
+					obj("env", obj("AUTH_HEADER", bearer)), // as mcp-remote's own instructions have it
+				},
 				after: "Quit Claude Desktop and open it again: it reads the file at its start only.",
 			}
 		},

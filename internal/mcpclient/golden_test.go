@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pelletier/go-toml/v2"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/keyfob/keyfob/internal/mcpclient/edit"
@@ -255,7 +256,7 @@ func TestSnippetsParse(t *testing.T) {
 			var doc any
 			switch target.Format {
 			case edit.TOML:
-				continue // held by the golden file
+				err = toml.Unmarshal([]byte(text), &doc)
 			case edit.YAML:
 				err = yaml.Unmarshal([]byte(text), &doc)
 			default:
