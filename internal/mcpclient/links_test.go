@@ -3,6 +3,8 @@ package mcpclient
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,7 +81,18 @@ func readVSCode(tb testing.TB, link string) string {
 
 func readCursor(tb testing.TB, link string) (name, config string) {
 	tb.Helper()
-	query, ok := strings.CutPrefix(link, "cursor://anysphere.cursor-deeplink/mcp/install?")
+	values := readQuery(tb, link, "cursor://anysphere.cursor-deeplink/mcp/install?", "name", "config")
+	config, err := unbase64(values["config"])
+	if err != nil {
+		tb.Fatalf("%s: %v", link, err)
+	}
+	return values["name"], config
+}
+
+// readQuery reads a query as URLSearchParams does; it has exactly these names.
+func readQuery(tb testing.TB, link, start string, names ...string) map[string]string {
+	tb.Helper()
+	query, ok := strings.CutPrefix(link, start)
 	if !ok || strings.ContainsAny(query, "#? \"'<>") {
 		tb.Fatalf("not an install link: %s", link)
 	}
@@ -92,11 +105,59 @@ func readCursor(tb testing.TB, link string) (name, config string) {
 		}
 		values[key] = decoded
 	}
-	config, err := unbase64(values["config"])
-	if err != nil || len(values) != 2 {
+	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, slices.Sorted(slices.Values(names))) {
+		tb.Fatalf("%s: it has %q, want %q", link, got, names)
+	}
+	return values
+}
+
+// readGoose is parseDeepLink of Goose Desktop: each header is split at "=", two parts are kept, and the value is decoded once
+// more.
+func readGoose(tb testing.TB, link string) (name, url, header, value string) {
+	tb.Helper()
+	values := readQuery(tb, link, "goose://extension?", "name", "id", "type", "url", "header")
+	if values["type"] != "streamable_http" || values["id"] != values["name"] {
+		tb.Fatalf("not a link for Streamable HTTP: %s", link)
+	}
+	parts := strings.Split(values["header"], "=")
+	value, err := percentDecode(parts[1])
+	if err != nil {
 		tb.Fatalf("%s: %v", link, err)
 	}
-	return values["name"], config
+	return values["name"], values["url"], parts[0], value
+}
+
+// checkOtherLinks reads the links of the clients that took over Cursor's or Visual Studio Code's notation, each with its
+// own envelope.
+func checkOtherLinks(tb testing.TB, p Params, wantOuter, wantInner, wantURL string) {
+	tb.Helper()
+	lm := readQuery(tb, setup(tb, "lm-studio", p).URL, "lmstudio://add_mcp?", "name", "config")
+	trae := readQuery(tb, setup(tb, "trae", p).URL, "trae://trae.ai-ide/mcp-import?", "type", "name", "config")
+	for id, values := range map[string]map[string]string{"lm-studio": lm, "trae": trae} {
+		if got, err := unbase64(values["config"]); err != nil || got != wantInner || values["name"] != p.Name {
+			tb.Errorf("%s: name %s, %v\ngot  %s\nwant %s", id, values["name"], err, got, wantInner)
+		}
+	}
+	if trae["type"] != "streamable-http" {
+		tb.Errorf("trae: type %s", trae["type"])
+	}
+	kiro := readQuery(tb, setup(tb, "kiro", p).URL, "https://kiro.dev/launch/mcp/add?", "name", "config")
+	if kiro["name"] != p.Name || kiro["config"] != wantInner {
+		tb.Errorf("kiro: name %s\ngot  %s\nwant %s", kiro["name"], kiro["config"], wantInner)
+	}
+	vs, ok := strings.CutPrefix(setup(tb, "visual-studio", p).URL, "vsweb+mcp:/install?")
+	got, err := percentDecode(vs)
+	if !ok || err != nil || got != wantOuter || strings.ContainsAny(vs, "#?&= \"'<>") {
+		tb.Errorf("visual-studio: %v\ngot  %s\nwant %s", err, got, wantOuter)
+	}
+	name, url, header, value := readGoose(tb, setup(tb, "goose", p).URL)
+	if name != p.Name || url != wantURL || header != "Authorization" || value != "Bearer "+testKey {
+		tb.Errorf("goose: %s, %s, %s: %s", name, url, header, value)
+	}
+	insiders, ok := strings.CutPrefix(setup(tb, "vscode-insiders", p).URL, "vscode-insiders:")
+	if !ok || "vscode:"+insiders != setup(tb, "vscode", p).URL {
+		tb.Errorf("vscode-insiders: %s", insiders)
+	}
 }
 
 func checkLinks(tb testing.TB, p Params, wantURL string) {
@@ -110,6 +171,7 @@ func checkLinks(tb testing.TB, p Params, wantURL string) {
 	if name, got := readCursor(tb, cur.URL); name != p.Name || got != wantInner {
 		tb.Errorf("cursor: name %s\ngot  %s\nwant %s", name, got, wantInner)
 	}
+	checkOtherLinks(tb, p, wantCode, wantInner, wantURL)
 	if !json.Valid([]byte(wantCode)) || !json.Valid([]byte(wantInner)) {
 		tb.Errorf("not JSON: %s", wantCode)
 	}
@@ -141,6 +203,34 @@ func TestCursorLinkWithPlusInBase64(t *testing.T) {
 	}
 	if plus == 0 || slash == 0 {
 		t.Errorf("%d times +, %d times /: the test shows nothing", plus, slash)
+	}
+}
+
+// Every link begins as its client's facts say, and no other client has one.
+func TestLinkOfFacts(t *testing.T) {
+	t.Parallel()
+	for _, c := range Clients() {
+		link := setup(t, c.ID, params(t)).URL
+		if c.Kind == KindURL {
+			link = ""
+		}
+		if strings.HasPrefix(link, c.Link+"?") != (c.Link != "") || c.Link == "" && link != "" || c.Opens && c.Link == "" {
+			t.Errorf("%s: link %q, want one that begins with %q", c.ID, link, c.Link)
+		}
+	}
+}
+
+// The forms that were written down beside the vendors' rules.
+func TestOtherLinksAgainstRecordedOnes(t *testing.T) {
+	t.Parallel()
+	const inner = `{"url":"https://mcp.acme.dev/mcp","headers":{"Authorization":"Bearer sk_live_x"}}`
+	const packed = "eyJ1cmwiOiJodHRwczovL21jcC5hY21lLmRldi9tY3AiLCJoZWFkZXJzIjp7IkF1dGhvcml6YXRpb24iOiJCZWFyZXIgc2tfbGl2ZV94In19"
+	if got, want := nameAndConfig("acme", inner), "name=acme&config="+packed; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	const goose = "goose://extension?name=acme&id=acme&type=streamable_http&url=https%3A%2F%2Fmcp.acme.dev%2Fmcp&header=Authorization%3DBearer%2520sk_live_x"
+	if got := gooseLink("acme", testURL, "Bearer sk_live_x"); got != goose {
+		t.Errorf("got  %s\nwant %s", got, goose)
 	}
 }
 

@@ -261,4 +261,3 @@ func words(v any) []string {
 	}
 	return out
 }
-
