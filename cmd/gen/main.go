@@ -1,4 +1,4 @@
-// Command gen writes what is generated and committed: the completion scripts, the manual, the table of roles and the OpenAPI document as JSON. It runs at
+// Command gen writes what is generated and committed: the completion scripts, the manual, the tables of roles and of AI clients, and the OpenAPI document as JSON. It runs at
 // build time only; `make gen` and then `git diff --exit-code` show drift.
 package main
 
@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	for _, step := range []func() error{completions, openAPI, docs, roles} {
+	for _, step := range []func() error{completions, openAPI, docs, roles, clients} {
 		if err := step(); err != nil {
 			fmt.Fprintln(os.Stderr, "gen:", err)
 			os.Exit(1)

@@ -77,6 +77,7 @@ func TestGolden(t *testing.T) {
 			}
 		}
 		goldenEntries(t, &b, c)
+		goldenSetup(t, &b, c)
 		b.WriteString("\n")
 	}
 	path := filepath.Join("testdata", "clients.golden")
@@ -114,6 +115,21 @@ func goldenEntries(t *testing.T, b *strings.Builder, c Client) {
 			t.Error(err)
 		}
 		fmt.Fprintf(b, "- %s, drops %q\n%s\n", r, drop, strings.ReplaceAll(text, testKey, "KEY"))
+	}
+}
+
+func goldenSetup(t *testing.T, b *strings.Builder, c Client) {
+	t.Helper()
+	s := setup(t, c.ID, params(t))
+	lines := []string{"setup " + string(s.Kind), s.File, s.Text}
+	if s.URL != s.Text {
+		lines = append(lines, s.URL)
+	}
+	lines = append(append(lines, s.Steps...), s.Note, c.After())
+	for _, line := range lines {
+		if line != "" {
+			b.WriteString(strings.ReplaceAll(line, testKey, "KEY") + "\n")
+		}
 	}
 }
 

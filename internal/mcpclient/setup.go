@@ -85,21 +85,32 @@ func fillWords(words []string, holes ...string) []string {
 
 // shown is the place as a person finds it: without the variables that move it, and for each OS where they differ.
 func (p paths) shown() string {
-	type os struct{ name, path string }
-	var all []os
-	for _, o := range []os{{"linux", "Linux"}, {"darwin", "macOS"}, {"windows", "Windows"}} {
-		templates := p.on(o.name)
+	type group struct {
+		path string
+		on   []string
+	}
+	var groups []group
+	for _, os := range []struct{ goos, name string }{{"linux", "Linux"}, {"darwin", "macOS"}, {"windows", "Windows"}} {
+		templates := p.on(os.goos)
 		if len(templates) == 0 {
 			continue
 		}
-		all = append(all, os{o.path, windowsForm(o.name, usual(templates))})
+		path := usual(templates)
+		if len(p.windows) > 0 && os.goos == "windows" {
+			path = windowsForm(path)
+		}
+		if i := slices.IndexFunc(groups, func(g group) bool { return g.path == path }); i >= 0 {
+			groups[i].on = append(groups[i].on, os.name)
+			continue
+		}
+		groups = append(groups, group{path, []string{os.name}})
 	}
-	if len(all) == 3 && p.linux == nil && p.mac == nil && p.windows == nil {
-		return all[0].path
+	if len(groups) == 1 && len(groups[0].on) == 3 {
+		return groups[0].path
 	}
 	var parts []string
-	for _, o := range all {
-		parts = append(parts, o.path+" ("+o.name+")")
+	for _, g := range groups {
+		parts = append(parts, g.path+" ("+strings.Join(g.on, ", ")+")")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -111,18 +122,20 @@ func usual(templates []string) string {
 			return t
 		}
 	}
-	return templates[len(templates)-1]
+	return strings.TrimPrefix(templates[len(templates)-1], "./")
 }
 
-func windowsForm(goos, template string) string {
-	template = strings.TrimPrefix(template, "./")
-	if goos != "windows" || !strings.ContainsAny(template[:1], "$~") {
+// windowsForm writes a template as cmd and Explorer take it.
+func windowsForm(template string) string {
+	start, rest, _ := strings.Cut(template, "/")
+	switch {
+	case start == "~":
+		start = "%USERPROFILE%"
+	case strings.HasPrefix(start, "$"):
+		start = "%" + start[1:] + "%"
+	default:
 		return template
 	}
-	start, rest, _ := strings.Cut(template, "/")
-	name := "USERPROFILE"
-	if start != "~" {
-		name = start[1:]
-	}
-	return "%" + name + `%\` + strings.ReplaceAll(rest, "/", `\`)
+	return start + `\` + strings.ReplaceAll(rest, "/", `\`)
 }
+

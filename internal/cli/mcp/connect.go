@@ -44,7 +44,7 @@ func NewCmdConnect(f *cliutil.Factory, runF func(context.Context, *ConnectOption
 		Long: `Print what connects an AI client to the hosted MCP server, with a working key filled in.
 
 The key is the organisation's active one: of those that are enabled and can be revealed, the one used last. When there is
-none, one is made. For Cursor the link is opened, unless stdout is no terminal or --print is given.
+none, one is made. The links of ` + strings.Join(opening(), ", ") + ` are opened, unless stdout is no terminal or --print is given.
 
 CLIENTS
 ` + clientTable(),
@@ -66,7 +66,7 @@ $ sh -c "$(keyfob mcp connect --client claude-code)"`,
 			return cliutil.Run(cmd.Context(), opts, runF, connectRun)
 		},
 	}
-	cmd.Flags().StringVar(&clientID, "client", "", "the AI `CLIENT`: "+strings.Join(clientIDs(), ", "))
+	cmd.Flags().StringVar(&clientID, "client", "", "the AI `CLIENT`: "+strings.Join(featured(), ", ")+" or another of keyfob mcp clients")
 	cmd.Flags().StringVar(&key, "key", "", "name or id of the `KEY` to use instead of the active one")
 	cmd.Flags().StringVar(&shell, "shell", "", ShellUsage())
 	cmd.Flags().BoolVar(&opts.Print, "print", false, "print the link instead of opening it")
@@ -154,22 +154,54 @@ func chooseClient(id string) (mcpclient.Client, error) {
 	if id == "" {
 		err = cliutil.UsageError("--client is required")
 	}
-	err.Hint = "use one of " + strings.Join(clientIDs(), ", ")
+	err.Hint = "use one of " + strings.Join(featured(), ", ") + ", or another that `keyfob mcp clients` lists"
 	return mcpclient.Client{}, err
 }
 
-func clientIDs() []string {
+// featured returns the ids of the clients that a first look shows.
+func featured() []string {
 	var ids []string
 	for _, c := range mcpclient.Clients() {
-		ids = append(ids, c.ID)
+		if c.Featured {
+			ids = append(ids, c.ID)
+		}
 	}
 	return ids
 }
 
-func clientTable() string {
-	var b strings.Builder
+// opening returns the names of the clients whose link is opened.
+func opening() []string {
+	var titles []string
 	for _, c := range mcpclient.Clients() {
-		fmt.Fprintf(&b, "  %-15s %s\n", c.ID, c.Title)
+		if c.Opens {
+			titles = append(titles, c.Title)
+		}
 	}
-	return b.String()
+	return titles
+}
+
+// clientTable lists the featured clients by name and the others by id.
+func clientTable() string {
+	const width = 100
+	var b strings.Builder
+	column := 0
+	for _, c := range mcpclient.Clients() {
+		if c.Featured {
+			fmt.Fprintf(&b, "  %-15s %s\n", c.ID, c.Title)
+			continue
+		}
+		switch {
+		case column == 0:
+			b.WriteString("\n  ")
+			column = len(c.ID) + len("  ")
+		case column+len(", ")+len(c.ID) > width:
+			b.WriteString(",\n  ")
+			column = len(c.ID) + len("  ")
+		default:
+			b.WriteString(", ")
+			column += len(c.ID) + len(", ")
+		}
+		b.WriteString(c.ID)
+	}
+	return b.String() + "\n"
 }

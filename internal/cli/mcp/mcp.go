@@ -14,7 +14,8 @@ func NewCmdMCP(f *cliutil.Factory) *cobra.Command {
 		Use:   "mcp",
 		Short: "Connect AI clients to the hosted MCP server",
 		Example: `$ keyfob mcp connect --client claude-code
-$ keyfob mcp connect --client cursor --print`,
+$ keyfob mcp connect --client cursor --print
+$ keyfob mcp clients --detected`,
 	}
-	return cliutil.Group(cmd, NewCmdConnect(f, nil))
+	return cliutil.Group(cmd, NewCmdConnect(f, nil), NewCmdClients(f, nil))
 }

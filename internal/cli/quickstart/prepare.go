@@ -41,6 +41,9 @@ func prepare(ctx context.Context, opts *Options, launcher localservice.Launcher,
 		prove(opts, "mcp", func() (string, error) { return proveMCP(ctx, server, key.Secret) }),
 	}
 	for _, known := range mcpclient.Clients() {
+		if !known.Featured {
+			continue
+		}
 		setup, err := known.Setup(mcpclient.Params{Name: server.Name, URL: server.URL, Secret: key.Secret, Shell: opts.Shell})
 		if err != nil {
 			return nil, err
