@@ -39,7 +39,7 @@ func codex() Client {
 }
 
 // codexForms have no type and no ${VAR}: Codex ignores the one and sends the other as it is. A header of another name than
-// Authorization counts as no credential.
+// Authorization counts as no credential. A helper gets an environment of little more than HOME and PATH (openai/codex#46244).
 func codexForms() forms {
 	return forms{
 		RungHelper:  obj("url", theURL, "http_headers_helper", theHelper),

@@ -113,6 +113,8 @@ func TestReadWhatOthersWrote(t *testing.T) {
 	}{
 		{"key in the URL", "codex", m{"url": testURL + "?x=1&api_key=" + testKey}, Found{URL: testURL + "?x=1", Rung: RungLiteral, Key: key}},
 		{"another's key in the URL", "codex", m{"url": testURL + "?api_key=sk_other"}, Found{URL: testURL}},
+		{"key in another parameter", "codex", m{"url": testURL + "?token=" + testKey}, Found{URL: testURL, Rung: RungLiteral, Key: key}},
+		{"key in the path", "codex", m{"url": "https://h/" + testKey + "/mcp"}, Found{URL: "https:", Rung: RungLiteral, Key: key}},
 		{"user in the URL", "cursor", m{"url": "https://me:pw@h/mcp"}, Found{URL: "https://h/mcp"}},
 		{"variable in the URL", "cursor", m{"url": "https://${env:HOST}/mcp?api_key=x"}, Found{URL: "https://${env:HOST}/mcp"}},
 		{"X-API-Key", "vscode", m{"url": testURL, "headers": m{"x-api-key": testKey}}, Found{URL: testURL, Rung: RungLiteral, Key: key}},
@@ -125,15 +127,18 @@ func TestReadWhatOthersWrote(t *testing.T) {
 		{"header from a variable", "codex", m{"url": testURL, "env_http_headers": m{"X-API-Key": "K"}}, Found{URL: testURL, Rung: RungEnv, EnvVar: "K"}},
 		{"prompt", "vscode", m{"url": testURL, "headers": m{"Authorization": "Bearer ${input:k}"}}, Found{URL: testURL}},
 		{
-			"a helper and a key left behind", "claude-code", m{"url": testURL, "headersHelper": `"/opt/k f" mcp headers`, "headers": m{"Authorization": "Bearer " + testKey}},
+			"a helper and a key left behind", "claude-code",
+			m{"url": testURL, "headersHelper": `"/opt/k f" mcp headers`, "headers": m{"Authorization": "Bearer " + testKey}},
 			Found{URL: testURL, Rung: RungHelper, Helper: []string{"/opt/k f", "mcp", "headers"}, Key: key},
 		},
 		{
-			"mcp-remote", "claude-desktop", m{"command": "npx", "args": []any{"-y", "mcp-remote", testURL}, "env": m{"AUTH_HEADER": "Bearer " + testKey}},
+			"mcp-remote", "claude-desktop",
+			m{"command": "npx", "args": []any{"-y", "mcp-remote", testURL}, "env": m{"AUTH_HEADER": "Bearer " + testKey}},
 			Found{URL: testURL, Rung: RungLiteral, Key: key, Argv: []string{"npx", "-y", "mcp-remote", testURL}},
 		},
 		{
-			"key in arguments", "cursor", m{"command": "npx", "args": []any{"mcp-remote", testURL, "--header", "Authorization:Bearer " + testKey}},
+			"key in arguments", "cursor",
+			m{"command": "npx", "args": []any{"mcp-remote", testURL, "--header", "Authorization:Bearer " + testKey}},
 			Found{URL: testURL, Rung: RungLiteral, Key: key, Argv: []string{"npx", "mcp-remote", testURL, "--header", "Authorization:Bearer " + testKey}},
 		},
 		{"another program", "cursor", m{"command": "uvx", "args": []any{"mcp", "proxy"}}, Found{Argv: []string{"uvx", "mcp", "proxy"}}},
@@ -173,11 +178,12 @@ func FuzzHelperLine(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add("https://h/mcp?api_key="+testKey, "Bearer "+testKey, "kf_")
 	f.Add("https://h/%zz?"+testKey, "${", "{{}}")
+	f.Add("https://h/"+testKey+"?"+testKey, "$"+testKey, testKey+"@")
 	f.Fuzz(func(t *testing.T, url, header, other string) {
 		entry := map[string]any{"url": url, "serverUrl": url, "command": other, "args": []any{url, other}, "headers": map[string]any{"Authorization": header, other: header}}
 		for _, c := range Clients() {
 			got, _ := c.Read(Target{windows: len(other)%2 == 0}, edit.Entry{Value: entry})
-			if strings.Contains(got.URL, "api_key="+testKey) {
+			if strings.Contains(got.URL, testKey) {
 				t.Fatalf("%s: %+v", c.ID, got.URL)
 			}
 		}

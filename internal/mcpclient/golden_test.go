@@ -3,6 +3,7 @@ package mcpclient
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,9 +27,7 @@ func machine(goos string, env map[string]string, exist ...string) Where {
 	case "windows":
 		dir = `D:\src\app`
 	}
-	for name, value := range env {
-		all[name] = value
-	}
+	maps.Copy(all, env)
 	return Where{
 		GOOS: goos, Env: func(name string) string { return all[name] }, Dir: dir,
 		Exists: func(path string) bool { return slices.Contains(exist, path) },

@@ -22,7 +22,8 @@ type Found struct {
 	Key    secret.Secret
 	EnvVar string   // the variable that it refers to
 	Helper []string // argv of the header helper
-	Argv   []string // of a stdio entry, whatever it runs
+	// Argv is that of a stdio entry, whatever it runs; it may hold a key and is not for printing.
+	Argv []string
 }
 
 // Read tells what an entry connects to. ok is false for what is no server's entry.
@@ -31,93 +32,102 @@ func (c Client) Read(t Target, e edit.Entry) (found Found, ok bool) {
 	if !isMap {
 		return Found{}, false
 	}
-	var command string
-	var args []string
-	var r reader
+	r := reader{entry: entry, windows: t.windows, expands: c.expands()}
 	for _, form := range c.allForms() {
 		for _, l := range leaves(form) {
-			hole, _ := l.value.(string)
-			switch {
-			case hole == theURL:
-				r.url(&found, entry, l.path)
-			case hole == theCommand:
-				command = cmp.Or(command, text(at(entry, l.path)))
-			case hole == theArgs:
-				if found := words(at(entry, l.path)); len(found) > 0 {
-					args = found
-				}
-			case hole == theArgv:
-				if argv := words(at(entry, l.path)); len(argv) > 0 {
-					command, args = argv[0], argv[1:]
-				}
-			case hole == theHelper:
-				if line := text(at(entry, l.path)); line != "" {
-					found.Helper = splitLine(line, t.windows)
-				}
-			case hole == theVar:
-				found.EnvVar = cmp.Or(found.EnvVar, text(at(entry, l.path)))
-			case l.isHeader() || strings.Contains(hole, theKey):
-				r.header(&found, c, entry, l.path)
-				if l.isHeader() {
-					r.header(&found, c, entry, l.sibling(otherHeader))
-				}
-			}
+			r.leaf(l)
 		}
 	}
-	if command != "" {
-		found.Argv = append([]string{command}, args...)
-		if found.URL == "" {
-			r.urlOf(&found, args)
+	if r.command != "" {
+		r.Argv = append([]string{r.command}, r.args...)
+		if r.URL == "" {
+			r.urlOf(r.args)
 		}
 	}
-	if found.Key.IsZero() {
-		found.Key = keyIn(entry)
+	if r.Key.IsZero() {
+		r.Key = keyIn(entry)
 	}
-	found.Rung = r.rung(found)
-	return found, r.remote || command != ""
+	r.Rung = r.rung()
+	return r.Found, r.remote || r.command != ""
 }
 
-// reader gathers what decides on the rung, and whether the entry is one.
-type reader struct{ literal, remote bool }
+// reader gathers what an entry has.
+type reader struct {
+	Found
 
-func (r *reader) rung(f Found) Rung {
+	entry   map[string]any
+	windows bool
+	expands bool // the client puts a variable's value into a header
+
+	remote  bool // it has a URL
+	literal bool // it has a header that is no reference
+	command string
+	args    []string
+}
+
+// leaf reads what stands where a form of the client has a hole.
+func (r *reader) leaf(l leaf) {
+	value := at(r.entry, l.path)
+	switch hole, _ := l.value.(string); {
+	case hole == theURL:
+		if raw := text(value); raw != "" && !r.remote {
+			r.remote = true
+			r.URL, r.Key = splitKey(raw, r.Key)
+		}
+	case hole == theCommand:
+		r.command = cmp.Or(r.command, text(value))
+	case hole == theArgs:
+		if args := words(value); len(args) > 0 {
+			r.args = args
+		}
+	case hole == theArgv:
+		if argv := words(value); len(argv) > 0 {
+			r.command, r.args = argv[0], argv[1:]
+		}
+	case hole == theHelper:
+		if line := text(value); line != "" {
+			r.Helper = splitLine(line, r.windows)
+		}
+	case hole == theVar:
+		r.EnvVar = cmp.Or(r.EnvVar, text(value))
+	case l.isHeader():
+		r.header(text(value))
+		r.header(text(at(r.entry, l.sibling(otherHeader))))
+	case strings.Contains(hole, theKey):
+		r.header(text(value))
+	}
+}
+
+func (r *reader) rung() Rung {
 	switch {
-	case len(f.Helper) > 0:
+	case len(r.Helper) > 0:
 		return RungHelper
-	case f.EnvVar != "":
+	case r.EnvVar != "":
 		return RungEnv
-	case isProxy(f.Argv):
+	case isProxy(r.Argv):
 		return RungProxy
-	case r.literal || !f.Key.IsZero():
+	case r.literal || !r.Key.IsZero():
 		return RungLiteral
 	default:
 		return ""
 	}
 }
 
-func (r *reader) url(f *Found, entry map[string]any, path []string) {
-	if raw := text(at(entry, path)); raw != "" && !r.remote {
-		r.remote = true
-		f.URL, f.Key = splitKey(raw, f.Key)
-	}
-}
-
 // urlOf finds the URL among arguments.
-func (r *reader) urlOf(f *Found, args []string) {
+func (r *reader) urlOf(args []string) {
 	for _, arg := range args {
 		if _, value, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "-") {
 			arg = value
 		}
 		if strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://") {
-			f.URL, f.Key = splitKey(arg, f.Key)
+			r.URL, r.Key = splitKey(arg, r.Key)
 			return
 		}
 	}
 }
 
 // header reads the value of a header: a key, a reference to a variable, or another literal.
-func (r *reader) header(f *Found, c Client, entry map[string]any, path []string) {
-	value := text(at(entry, path))
+func (r *reader) header(value string) {
 	if scheme, rest, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "bearer") {
 		value = strings.TrimSpace(rest)
 	}
@@ -125,16 +135,14 @@ func (r *reader) header(f *Found, c Client, entry map[string]any, path []string)
 		return
 	}
 	if key, err := secret.Parse(secret.Key, value); err == nil {
-		f.Key = key
+		r.Key = key
 		return
 	}
-	name, isRef := reference(value)
-	switch {
-	case isRef && c.expands():
-		f.EnvVar = cmp.Or(f.EnvVar, name)
-	case !isRef || !c.expands():
-		r.literal = true
+	if name, isRef := reference(value); isRef && r.expands {
+		r.EnvVar = cmp.Or(r.EnvVar, name)
+		return
 	}
+	r.literal = true
 }
 
 // expands says that the client puts a variable's value into a header.
@@ -160,8 +168,20 @@ func reference(s string) (name string, ok bool) {
 	return inner, true
 }
 
-// splitKey takes api_key and userinfo out of a URL. One that can't be parsed, such as https://${HOST}/mcp, is cut before them.
+// splitKey takes api_key and userinfo out of a URL. One that can't be parsed, such as https://${HOST}/mcp, or that has a key
+// elsewhere, is cut before it.
 func splitKey(raw string, have secret.Secret) (string, secret.Secret) {
+	plain, key := withoutKey(raw, have)
+	for _, mark := range []string{"?", "@", "/"} {
+		if !keyIn(plain).IsZero() {
+			key = keyIn(plain)
+			plain, _, _ = strings.Cut(plain, mark)
+		}
+	}
+	return plain, key
+}
+
+func withoutKey(raw string, have secret.Secret) (string, secret.Secret) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		plain, _, _ := strings.Cut(raw, "?")

@@ -1,6 +1,7 @@
 package mcpclient
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,8 +20,8 @@ func snippet(format edit.Format, place edit.Place, name string, entry edit.Objec
 		if place.Key != "" {
 			inner = []any{append(obj(place.Key, name), entry...)}
 		}
-		for i := len(place.Path) - 1; i >= 0; i-- {
-			inner = obj(place.Path[i], inner)
+		for _, name := range slices.Backward(place.Path) {
+			inner = obj(name, inner)
 		}
 		var b strings.Builder
 		err := writeJSON(&b, inner, "")

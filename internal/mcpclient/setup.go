@@ -138,4 +138,3 @@ func windowsForm(template string) string {
 	}
 	return start + `\` + strings.ReplaceAll(rest, "/", `\`)
 }
-
