@@ -36,7 +36,8 @@ func (s Scanner) Root(ctx context.Context, dir string) (string, error) {
 }
 
 // Tree calls visit for every secret in the files of dir, in the order of the files. In a git work tree these are the files
-// that git tracks, then those it doesn't know, then those it ignores whose names are ones that hold secrets (.env and the like).
+// that git tracks, then those it doesn't know, then those it ignores whose names are ones that hold secrets (.env and the like),
+// outside node_modules.
 // Elsewhere, and in a folder that is itself ignored, it is every file, without .git and node_modules. No link is followed. An error of visit ends the search and
 // is returned.
 //
@@ -107,7 +108,7 @@ type tree struct {
 
 // listed searches what git lists.
 func (t *tree) listed(ctx context.Context, g git) error {
-	ignored := []string{"ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--"}
+	ignored := []string{"ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", ":(exclude,glob)**/node_modules/**"}
 	for _, name := range holders() {
 		ignored = append(ignored, ":(glob)**/"+name)
 	}

@@ -28,7 +28,7 @@ func TestTreeOfARepository(t *testing.T) {
 	r.write(t, ".env.local", "K="+k.text("env"))
 	r.write(t, "ignored/deep/.env", k.text("deepenv"))
 	r.write(t, "x.log", k.text("log"))
-	r.write(t, "node_modules/m/x", k.text("modules"))
+	r.write(t, "node_modules/m/.env", k.text("modules"))
 
 	found, stats := r.tree(t)
 	k.same(t, found,
