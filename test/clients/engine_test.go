@@ -56,6 +56,21 @@ func newEngine(t *testing.T, names ...string) engine {
 	}}
 }
 
+// bin returns the folder of a client's command.
+func (e engine) bin(t *testing.T, name string) string {
+	t.Helper()
+	for _, v := range e.env {
+		path, _ := strings.CutPrefix(v, "PATH=")
+		for _, dir := range filepath.SplitList(path) {
+			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				return dir
+			}
+		}
+	}
+	t.Fatalf("%s is not on the engine's PATH", name)
+	return ""
+}
+
 // missing skips the test for want of a tool; in CI it fails.
 func missing(t *testing.T, err error) {
 	t.Helper()
