@@ -1,11 +1,12 @@
-//go:build chromium
-
 package pages_test
 
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,8 +68,8 @@ func approve(v visit) {
 	s.polled(t, started, nil)
 	s.polled(t, started, core.ErrDeviceExpired) // once
 
-	b.leads(200, "Approved", chromedp.Evaluate[chromedp.Void]("location.reload()"))
-	b.leads(200, "Approved", chromedp.Evaluate[chromedp.Void]("history.back()"))
+	b.leads(200, "Approved", chromedp.Reload())
+	b.leads(200, "Approved", chromedp.NavigateBack())
 }
 
 func deny(v visit) {
@@ -76,9 +77,14 @@ func deny(v visit) {
 	s := newService(t)
 	started := s.start(t, "keyfob", "ada-laptop")
 	b := c.signedIn(t, s, started.UserCode)
+	second := b.beside()
+	second.opens("/device?code="+started.UserCode, 200, decideTitle)
 	b.leads(200, "Denied", press("Deny"))
 	b.shows("keyfob on ada-laptop was not signed in.")
 	b.look("denied")
+	second.leads(409, "This was decided already", press("Approve"))
+	second.shows("You have denied it. There is nothing more to do.")
+	second.look("denied-already")
 	s.polled(t, started, core.ErrDeviceDenied)
 }
 
@@ -115,8 +121,10 @@ func expiredCode(v visit) {
 	s.clock.add(10 * time.Minute)
 	b.leads(409, "This was decided already", press("Approve"))
 	b.shows("or its time is over", "begin again there")
+	b.look("decided-elsewhere")
 	s.polled(t, started, core.ErrDeviceExpired)
 	b.opens("/device?code="+started.UserCode, 404, "Enter your code")
+	b.look("code-expired")
 }
 
 func replay(v visit) {
@@ -133,22 +141,59 @@ func replay(v visit) {
 	s.polled(t, started, nil)
 }
 
-// doubleSubmit clicks Approve twice, as impatient people do: the browser lets the first answer go.
+// doubleSubmit clicks Approve a second time while the first answer is on its way, as impatient people do: the browser lets
+// the first one go, but the service has got both.
 func doubleSubmit(v visit) {
 	t, c := v.t, v.chromium
-	s := newService(t)
+	const name = "twice.example.com"
+	s, handler := build(t, &url.URL{Scheme: "https", Host: name}, nil)
+	s.setUp(t)
+	var posts atomic.Int32
+	both, answer := make(chan struct{}), make(chan struct{})
+	c.front.serve(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/device/decision" {
+			if posts.Add(1) == 2 {
+				close(both)
+			}
+			wait(t, answer)
+			r = r.WithContext(context.WithoutCancel(r.Context())) // it came whole before the browser let it go
+		}
+		handler.ServeHTTP(w, r)
+	}))
 	started := s.start(t, "keyfob", "ada-laptop")
 	b := c.signedIn(t, s, started.UserCode)
-	const twice = `{const b = document.querySelector("button[value=approve]"); b.click(); b.click(); undefined}`
+	const twice = `{
+		const approve = () => setTimeout(() => document.querySelector("button[value=approve]").click());
+		navigation.addEventListener("navigate", approve, {once: true});
+		approve();
+	}`
+	b.do(chromedp.Evaluate[chromedp.Void](twice))
+	wait(t, both)
 	ctx, stop := context.WithTimeout(b.ctx, stepTimeout)
 	defer stop()
-	resp, err := chromedp.RunResponse(ctx, chromedp.Evaluate[chromedp.Void](twice))
+	_, err := chromedp.RunResponse(ctx, func(context.Context, *chromedp.Target) (chromedp.Void, error) {
+		close(answer)
+		return chromedp.Void{}, nil
+	})
 	noError(t, err)
-	if heading := b.heading(); (resp.Status != 200 || heading != "Approved") && (resp.Status != 409 || heading != "This was decided already") {
-		t.Errorf("%d %s", resp.Status, heading)
+	if heading := b.heading(); heading != "Approved" && heading != "This was decided already" {
+		t.Errorf("it ends at %q", heading)
+	}
+	if n := posts.Load(); n != 2 {
+		t.Errorf("the service was asked %d times", n)
 	}
 	s.polled(t, started, nil)
 	s.polled(t, started, core.ErrDeviceExpired)
+}
+
+// wait waits until done is closed.
+func wait(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(stepTimeout):
+		t.Error("waited in vain")
+	}
 }
 
 func hostileNames(v visit) {

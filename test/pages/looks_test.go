@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 import (
@@ -56,23 +54,61 @@ func (b *tab) fits(label string, width int64) {
 // accessible fails the test if axe-core finds a violation.
 func (b *tab) accessible(label string) {
 	b.t.Helper()
+	found := b.inspect()
+	for _, v := range found.Violations {
+		b.t.Errorf("%s: %s: %s", label, v.ID, v.Text)
+	}
+	if found.Passed < 10 { // it looked at nothing
+		b.t.Errorf("%s: only %d rules of axe-core have passed", label, found.Passed)
+	}
+}
+
+// inspection is what axe-core says of a page.
+type inspection struct {
+	Passed     int
+	Violations []struct{ ID, Text string }
+}
+
+func (b *tab) inspect() (found inspection) {
+	b.t.Helper()
 	const run = `axe.run(document, {resultTypes: ["violations"], preload: false, rules: {"target-size": {enabled: true}}})
 		.then(r => JSON.stringify({
 			passed: r.passes.length,
-			violations: r.violations.map(v => v.id + ": " + v.help + "\n" + v.nodes.map(n => "  " + n.html + "\n  " + n.failureSummary).join("\n"))
+			violations: r.violations.map(v => ({
+				id: v.id, text: v.help + "\n" + v.nodes.map(n => "  " + n.html + "\n  " + n.failureSummary).join("\n")
+			}))
 		}))`
 	b.do(chromedp.Evaluate[chromedp.Void]("if (!window.axe) {" + b.axe + "}; undefined"))
-	var result struct {
-		Passed     int
-		Violations []string
+	noError(b.t, json.Unmarshal([]byte(get(b, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))), &found))
+	return found
+}
+
+// axeFinds shows that what makes look pass would fail: a page with a fault in each scheme, and one that only the dark one has.
+func axeFinds(v visit) {
+	t, c := v.t, v.chromium
+	b := c.tab(t, newService(t))
+	at := foreign(t, `<style>p { color: #111; background: #fff } @media (prefers-color-scheme: dark) { p { color: #444; background: #111 } }</style>
+<p>Text</p><form><input name="code"></form>`)
+	b.leads(200, "Foreign", chromedp.Navigate(at))
+	for scheme, want := range map[string][]string{
+		"light": {"html-has-lang", "label"},
+		"dark":  {"color-contrast", "html-has-lang", "label"},
+	} {
+		b.see(scheme, widest)
+		var got []string
+		for _, violation := range b.inspect().Violations {
+			got = append(got, violation.ID)
+		}
+		for _, id := range want {
+			if !slices.Contains(got, id) {
+				t.Errorf("%s: axe-core finds %q, want %s among them", scheme, got, id)
+			}
+		}
+		if scheme == "light" && slices.Contains(got, "color-contrast") {
+			t.Error("the dark scheme was looked at for the light one")
+		}
 	}
-	noError(b.t, json.Unmarshal([]byte(get(b, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))), &result))
-	for _, violation := range result.Violations {
-		b.t.Errorf("%s: %s", label, violation)
-	}
-	if result.Passed < 10 { // it looked at nothing
-		b.t.Errorf("%s: only %d rules of axe-core have passed", label, result.Passed)
-	}
+	b.expectWrong("asked " + at)
 }
 
 // whole holds the page to what is asked of every one: a language, one heading, no script, a label for each field, and the

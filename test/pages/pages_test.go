@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 import (
@@ -39,6 +37,7 @@ func TestPages(t *testing.T) {
 		"foreign forms": foreignForms,
 		"open redirect": openRedirect,
 		"keyboard":      keyboard,
+		"axe finds":     axeFinds,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

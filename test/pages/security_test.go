@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 import (
@@ -37,7 +35,7 @@ func framed(v visit) {
 	b := c.signedIn(t, s, started.UserCode)
 	for _, path := range []string{"/device?code=" + started.UserCode, "/sign-in", "/setup/none"} {
 		at := foreign(t, fmt.Sprintf("<iframe src=%q></iframe>", s.url+path))
-		b.leads(200, "Foreign", goTo(at))
+		b.leads(200, "Foreign", chromedp.Navigate(at))
 		frames := get(b, func(ctx context.Context, t *chromedp.Target) (page.GetFrameTreeResult, error) {
 			return cdp.Call(ctx, t, page.GetFrameTree, cdp.Empty{})
 		}).FrameTree.ChildFrames
@@ -81,7 +79,7 @@ func foreignForms(v visit) {
 		"code, token":       form("/device", "code", started.UserCode, "form_token", token),
 		"no-referrer token": `<meta name="referrer" content="no-referrer">` + form("/sign-out", "form_token", token),
 	} {
-		b.leads(200, "Foreign", goTo(foreign(t, html)))
+		b.leads(200, "Foreign", chromedp.Navigate(foreign(t, html)))
 		b.leads(403, "That was not allowed", press("Send"))
 		b.shows("The form was sent by a page of another site.")
 		if t.Failed() {

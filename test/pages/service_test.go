@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 import (

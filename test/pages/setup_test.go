@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 func firstSetUp(v visit) {

@@ -1,5 +1,3 @@
-//go:build chromium
-
 package pages_test
 
 import (
@@ -62,6 +60,7 @@ func sessionEnds(v visit) {
 	b.fill("code", started.UserCode)
 	b.leads(200, "Sign in", press("Continue"))
 	b.shows("To continue with the code " + started.UserCode)
+	b.look("sign-in-code")
 	b.signInTo(decideTitle)
 }
 
@@ -74,7 +73,7 @@ func signOut(v visit) {
 	b.leads(200, "Sign in", press("Sign out"))
 	b.shows("You are signed out.")
 	b.look("signed-out")
-	b.leads(200, "Sign in", chromedp.Evaluate[chromedp.Void]("history.back()"))
+	b.leads(200, "Sign in", chromedp.NavigateBack())
 }
 
 func openRedirect(v visit) {
