@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test test-pages soak lint gen gate bench clean
+.PHONY: build quickstart test soak lint gen gate bench clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -20,11 +20,6 @@ test:
 
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
-
-# the sign-in pages in a real Chromium, with axe-core; writes nothing but what -update asks for
-test-pages:
-	go run ./test/pages/install
-	go test -tags chromium $(TESTFLAGS) ./test/pages
 
 # many processes on one credential, 100 times for each place where it can lie; minutes, which `make test` has not
 soak:
