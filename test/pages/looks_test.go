@@ -140,32 +140,30 @@ func (b *tab) whole(name string) {
 	}
 }
 
-// keep writes a screenshot of the page.
+// keep writes a screenshot of the page, if the test's artefacts outlive it (go test -artifacts).
 func (b *tab) keep(path string) {
 	b.t.Helper()
+	if kept := flag.Lookup("test.artifacts"); kept == nil || kept.Value.String() != "true" {
+		return
+	}
 	noError(b.t, os.WriteFile(path, get(b, chromedp.FullScreenshot(100)), 0o600))
 }
 
-// document takes the screenshots of a page for docs.
-func (b *tab) document(name string) {
+// document takes a screenshot for docs: with -update it is written anew.
+func (b *tab) document(name, scheme string, width int64) {
 	b.t.Helper()
-	for suffix, view := range map[string]struct {
-		scheme string
-		width  int64
-	}{"": {"light", widest}, "-dark": {"dark", widest}, "-390": {"light", 390}} {
-		b.see(view.scheme, view.width)
-		if !*update {
-			b.keep(filepath.Join(b.t.ArtifactDir(), name+suffix+".png"))
-			continue
-		}
-		shot := small(b.t, get(b, chromedp.FullScreenshot(100)))
-		if len(shot) > maxShot {
-			b.t.Errorf("%s: %d bytes", name+suffix, len(shot))
-		}
-		noError(b.t, os.MkdirAll(docs, 0o755))
-		noError(b.t, os.WriteFile(filepath.Join(docs, name+suffix+".png"), shot, 0o644))
+	b.see(scheme, width)
+	defer b.see("light", widest)
+	if !*update {
+		b.keep(filepath.Join(b.t.ArtifactDir(), name+".png"))
+		return
 	}
-	b.see("light", widest)
+	shot := small(b.t, get(b, chromedp.FullScreenshot(100)))
+	if len(shot) > maxShot {
+		b.t.Errorf("%s: %d bytes", name, len(shot))
+	}
+	noError(b.t, os.MkdirAll(docs, 0o755))
+	noError(b.t, os.WriteFile(filepath.Join(docs, name+".png"), shot, 0o644))
 }
 
 // small encodes a screenshot anew with its 256 most frequent colours, which is a third of the bytes; nobody sees the

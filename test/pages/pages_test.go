@@ -66,7 +66,7 @@ func (b *tab) signInTo(heading string) {
 	b.leads(200, heading, press("Sign in"))
 }
 
-// screenshots are what docs shows: with -update they are written anew.
+// screenshots are what docs shows.
 func screenshots(v visit) {
 	t, c := v.t, v.chromium
 	fresh := c.front.service(t, "keys.example.com", nil)
@@ -77,13 +77,17 @@ func screenshots(v visit) {
 	b.fill("org_name", "Acme, Inc.", "org_slug", "acme", "name", "Ada Lovelace", "email", adasEmail,
 		"password", adasPassword, "password_again", adasPassword)
 	b.do(chromedp.Blur(chromedp.ID("password_again")))
-	b.document("set-up")
+	b.document("set-up", "light", widest)
+	b.document("set-up-dark", "dark", widest)
 	fresh.setUp(t)
 	started := fresh.start(t, "keyfob", "ada-laptop")
 	b.opens("/device", 200, "Sign in")
-	b.document("sign-in")
+	b.document("sign-in", "light", widest)
+	b.document("sign-in-dark", "dark", widest)
 	b.signIn()
 	fresh.clock.add(61e9)
 	b.opens("/device?code="+started.UserCode, 200, "Approve this sign-in?")
-	b.document("approve")
+	b.document("approve", "light", widest)
+	b.document("approve-dark", "dark", widest)
+	b.document("approve-phone", "light", 390)
 }

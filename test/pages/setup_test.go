@@ -70,6 +70,7 @@ func passwordLink(v visit) {
 	const fresh = "quite another fine password"
 	b, path := c.tab(t, s), "/setup/"+token
 	b.opens(path, 200, "Choose a new password")
+	b.shows("ends every session and token of your account")
 	b.look("password")
 	b.fill("password", adasEmail+adasEmail, "password_again", adasEmail)
 	b.leads(400, "Choose a new password", press("Set password"))
