@@ -140,7 +140,7 @@ func (b *tab) whole(name string) {
 	}
 }
 
-// keep writes a screenshot of the page, if the test's artefacts outlive it (go test -artifacts).
+// keep writes a screenshot of the page, if go test was told to keep the test's artefacts.
 func (b *tab) keep(path string) {
 	b.t.Helper()
 	if kept := flag.Lookup("test.artifacts"); kept == nil || kept.Value.String() != "true" {
