@@ -241,6 +241,22 @@ func withoutScript(v visit) {
 	s.polled(t, started, nil)
 }
 
+// onPhone goes the whole way on a small screen in the dark.
+func onPhone(v visit) {
+	t, c := v.t, v.chromium
+	s := newService(t)
+	started := s.start(t, "keyfob", "build-server")
+	b := c.tab(t, s)
+	b.see("dark", 390)
+	b.opens("/device", 200, "Sign in")
+	b.signIn()
+	b.fill("code", started.UserCode)
+	b.leads(200, decideTitle, press("Continue"))
+	b.fits("the decision", 390)
+	b.leads(200, "Approved", press("Approve"))
+	s.polled(t, started, nil)
+}
+
 // keyboard goes the whole way with the keys alone: fields have the focus at once, Enter sends, Tab goes on in order.
 func keyboard(v visit) {
 	t, c := v.t, v.chromium

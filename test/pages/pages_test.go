@@ -21,6 +21,7 @@ func TestPages(t *testing.T) {
 		"double submit":    doubleSubmit,
 		"hostile names":    hostileNames,
 		"without script":   withoutScript,
+		"on a phone":       onPhone,
 		"https":            onHTTPS,
 		"session ends":     sessionEnds,
 		"sign out":         signOut,
