@@ -211,6 +211,9 @@ func (f flow) fill(data []byte, n node, st style, items []string) ([]splice, Tra
 	before, after, between := st.nl+st.indent, st.nl+st.outer, ","+st.nl+st.indent
 	if st.inline {
 		before, after, between = st.pad, st.pad, ","+st.comma
+		if n.kind == '[' {
+			before, after = "", ""
+		}
 	}
 	text := strings.Join(items, between)
 	inner := data[n.start+1 : n.end-1]

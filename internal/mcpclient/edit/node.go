@@ -6,6 +6,7 @@ type node struct {
 	kind       byte // '{', '[', '"', 't' for true and false, '0' for a number, 'n' for null; '?' for others
 	start, end int
 	items      []item // of an object or array, where they were asked for
+	known      any    // what a scalar of YAML decodes to
 	comments   bool   // a comment stands among the items
 }
 

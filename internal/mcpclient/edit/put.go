@@ -43,12 +43,17 @@ type document interface {
 // target is the entry that a document is read for.
 type target struct {
 	Place
-	name string
-	all  bool // all entries
+	name  string
+	all   bool     // all entries
+	above []string // what leads to where Path begins, for messages
 }
 
 func read(f Format, data []byte, to target) (document, error) {
 	switch f {
+	case TOML:
+		return readTOML(data, to)
+	case YAML:
+		return readYAML(data, to)
 	case JSON, JSONC:
 		return readJSON(data, f == JSONC, to)
 	default:

@@ -107,3 +107,52 @@ func startsLine(data []byte, off int) bool {
 }
 
 func blank(b []byte) bool { return strings.Trim(string(b), " \t\r\n") == "" }
+
+// lineEnd is the offset of the line end behind off, or of the end of the text.
+func lineEnd(data []byte, off int) int {
+	i := bytes.IndexByte(data[off:], '\n')
+	if i < 0 {
+		return len(data)
+	}
+	return off + len(bytes.TrimSuffix(data[off:off+i], []byte("\r")))
+}
+
+func lineStart(data []byte, off int) int { return 1 + bytes.LastIndexByte(data[:off], '\n') }
+
+// cutLines removes runs of lines, each with its line end, and with the blank line before it where another follows.
+func cutLines(data []byte, runs [][2]int) []splice {
+	var list []splice
+	for _, r := range runs {
+		start, end := r[0], r[1]
+		rest := data[end:]
+		rest = rest[min(len(rest), bytes.IndexByte(rest, '\n')+1):]
+		head := data[:start]
+		switch {
+		case len(data) == end: // no line end to take: the one before goes
+			head = bytes.TrimSuffix(bytes.TrimSuffix(head, []byte("\n")), []byte("\r"))
+			start = len(head)
+		default:
+			end = len(data) - len(rest)
+		}
+		next := rest[:lineEnd(rest, 0)]
+		if blank(next) && lastBlank(head) > 0 {
+			start -= lastBlank(head)
+		}
+		list = append(list, splice{start, end, ""})
+	}
+	// Two runs with nothing but a blank line between them both want it.
+	for i := 1; i < len(list); i++ {
+		list[i].start = max(list[i].start, list[i-1].end)
+	}
+	return list
+}
+
+// lastBlank is the length of the empty line that a text ends with.
+func lastBlank(head []byte) int {
+	for _, nl := range []string{"\r\n", "\n"} {
+		if bytes.HasSuffix(head, []byte("\n"+nl)) || string(head) == nl {
+			return len(nl)
+		}
+	}
+	return 0
+}

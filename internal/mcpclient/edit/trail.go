@@ -35,7 +35,7 @@ func (f flow) find(data []byte, root node, to target) (trail, error) {
 			want = '['
 		}
 		if n.kind != want {
-			return t, wrongKind(data, n, want, at, level)
+			return t, to.wrongKind(data, n, want, level)
 		}
 		next := to.name
 		if level < len(at.Path) {
@@ -55,10 +55,10 @@ func (f flow) find(data []byte, root node, to target) (trail, error) {
 	}
 }
 
-func wrongKind(data []byte, n node, want byte, at Place, level int) error {
+func (to target) wrongKind(data []byte, n node, want byte, level int) error {
 	what := "the document"
-	if level > 0 {
-		what = `"` + strings.Join(at.Path[:level], ".") + `"`
+	if path := slices.Concat(to.above, to.Path[:level]); len(path) > 0 {
+		what = `"` + strings.Join(path, ".") + `"`
 	}
 	words := map[byte]string{'{': "a mapping", '[': "a list", '"': "a string", 't': "true or false", '0': "a number", 'n': "null"}
 	is := words[n.kind]
@@ -112,6 +112,9 @@ func (f flow) decode(data []byte, n node) any {
 		}
 		return list
 	default:
+		if f.scalar == nil {
+			return n.known
+		}
 		return f.scalar(n.kind, data[n.start:n.end])
 	}
 }

@@ -1,0 +1,294 @@
+package edit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A yamlText finds the places of nodes in a text. The library tells where a node begins, not where it ends.
+type yamlText struct {
+	data  []byte
+	lines []int // where each line begins, as the library counts them
+}
+
+// scanYAML reads a text of one document. The root is nil where there is none.
+func scanYAML(data []byte) (root *yaml.Node, err error) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, syntaxYAML(err)
+	}
+	switch err := dec.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return nil, syntaxYAML(err)
+	default:
+		return nil, &Error{Kind: ErrShape, Reason: "more than one document in the file", Line: second.Line}
+	}
+	return doc.Content[0], nil
+}
+
+// syntaxYAML says where the text is broken. The library's own words may quote it.
+func syntaxYAML(err error) error {
+	line := 0
+	if i := strings.Index(err.Error(), "line "); i >= 0 {
+		_, _ = fmt.Sscanf(err.Error()[i:], "line %d", &line) // 0 where it says none
+	}
+	return &Error{Kind: ErrSyntax, Reason: "not valid YAML", Line: line}
+}
+
+func newYAMLText(data []byte) yamlText {
+	t := yamlText{data: data, lines: []int{0}}
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '\r' && i+1 < len(data) && data[i+1] == '\n':
+			continue
+		case c == '\n', c == '\r':
+		case c == 0xc2 && data[i+1] == 0x85:
+			i++
+		case c == 0xe2 && data[i+1] == 0x80 && (data[i+2] == 0xa8 || data[i+2] == 0xa9):
+			i += 2
+		default:
+			continue
+		}
+		t.lines = append(t.lines, i+1)
+	}
+	return t
+}
+
+// offset is where a node begins, with its anchor and tag.
+func (t yamlText) offset(n *yaml.Node) int {
+	if n.Line < 1 || n.Line > len(t.lines) {
+		return len(t.data)
+	}
+	i := t.lines[n.Line-1]
+	for c := 1; c < n.Column && i < len(t.data); c++ {
+		_, size := utf8.DecodeRune(t.data[i:])
+		i += size
+	}
+	return i
+}
+
+// body is where a node begins, behind its anchor and tag.
+func (t yamlText) body(n *yaml.Node) int {
+	i := t.offset(n)
+	if n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 {
+		return i
+	}
+	for i < len(t.data) && (t.data[i] == '&' || t.data[i] == '!') {
+		for i < len(t.data) && strings.IndexByte(" \t\r\n,]}", t.data[i]) < 0 {
+			i++
+		}
+		if next := t.gap(i); n.Kind != yaml.ScalarNode || n.Value != "" || n.Style&^yaml.TaggedStyle != 0 {
+			i = next
+		} else if next < len(t.data) && (t.data[next] == '&' || t.data[next] == '!') {
+			i = next
+		}
+	}
+	return i
+}
+
+// gap skips white space and comments.
+func (t yamlText) gap(i int) int {
+	for i < len(t.data) {
+		switch t.data[i] {
+		case ' ', '\t', '\r', '\n':
+			i++
+		case '#':
+			i = lineEnd(t.data, i)
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// errIntricate is for what is valid YAML but written so that its parts are not found again.
+func (t yamlText) errIntricate(n *yaml.Node) error {
+	return errAt(ErrShape, t.data, t.offset(n), "written in a way that can't be edited safely")
+}
+
+// end is where a node ends. A block scalar that keeps its final line breaks has them.
+func (t yamlText) end(n *yaml.Node) (int, error) {
+	off := t.body(n)
+	switch n.Kind {
+	case yaml.AliasNode:
+		return t.match(n, off, "*"+n.Value)
+	case yaml.ScalarNode:
+		return t.scalarEnd(n, off)
+	case yaml.MappingNode, yaml.SequenceNode:
+		if n.Style&yaml.FlowStyle != 0 {
+			f, err := t.flow(n)
+			return f.end, err
+		}
+		if len(n.Content) > 0 {
+			return t.end(n.Content[len(n.Content)-1])
+		}
+	default:
+	}
+	return 0, t.errIntricate(n)
+}
+
+func (t yamlText) scalarEnd(n *yaml.Node, off int) (int, error) {
+	switch {
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		if off >= len(t.data) || t.data[off] != '"' && t.data[off] != '\'' {
+			return 0, t.errIntricate(n)
+		}
+		for i := off + 1; i < len(t.data); i++ {
+			switch {
+			case t.data[i] == t.data[off] && t.data[off] == '\'' && i+1 < len(t.data) && t.data[i+1] == '\'':
+				i++
+			case t.data[i] == t.data[off]:
+				return i + 1, nil
+			case t.data[i] == '\\' && t.data[off] == '"':
+				i++
+			}
+		}
+		return 0, t.errIntricate(n)
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return t.blockEnd(n, off)
+	default:
+		return t.match(n, off, n.Value)
+	}
+}
+
+// blockEnd is where a literal or folded scalar ends.
+func (t yamlText) blockEnd(n *yaml.Node, off int) (int, error) {
+	header := lineEnd(t.data, off)
+	if off >= len(t.data) || t.data[off] != '|' && t.data[off] != '>' {
+		return 0, t.errIntricate(n)
+	}
+	text := strings.TrimRight(n.Value, "\n")
+	end := header
+	breaks := len(n.Value) - len(text)
+	if strings.TrimSpace(text) != "" {
+		var err error
+		if end, err = t.match(n, header, text); err != nil {
+			return 0, err
+		}
+		end = lineEnd(t.data, end)
+		breaks--
+	}
+	for ; breaks > 0 && end < len(t.data); breaks-- {
+		next := end + bytes.IndexByte(t.data[end:], '\n') + 1
+		if !blank(t.data[next:lineEnd(t.data, next)]) {
+			break
+		}
+		end = lineEnd(t.data, next)
+	}
+	return end, nil
+}
+
+// match follows the characters of a plain or block scalar from off on, however its lines are folded, and gives the end of the
+// last.
+func (t yamlText) match(n *yaml.Node, off int, value string) (int, error) {
+	end := off
+	i := off
+	for k := range len(value) {
+		if strings.IndexByte(" \t\r\n", value[k]) >= 0 {
+			continue
+		}
+		for i < len(t.data) && strings.IndexByte(" \t\r\n", t.data[i]) >= 0 {
+			i++
+		}
+		if i >= len(t.data) || t.data[i] != value[k] {
+			return 0, t.errIntricate(n)
+		}
+		i++
+		end = i
+	}
+	return end, nil
+}
+
+// flow is a flow mapping or sequence with its parts.
+func (t yamlText) flow(n *yaml.Node) (node, error) {
+	f := node{kind: '{', start: t.body(n)}
+	step := 2
+	if n.Kind == yaml.SequenceNode {
+		f.kind, step = '[', 1
+	}
+	if f.start >= len(t.data) || t.data[f.start] != f.kind {
+		return f, t.errIntricate(n)
+	}
+	i := f.start + 1
+	space := func() {
+		from := i
+		i = t.gap(i)
+		f.comments = f.comments || bytes.IndexByte(t.data[from:i], '#') >= 0
+	}
+	for k := 0; k < len(n.Content); k += step {
+		space()
+		it := item{start: i, colon: -1, comma: -1}
+		value := n.Content[k]
+		if t.offset(value) != i {
+			return f, t.errIntricate(n)
+		}
+		if step == 2 {
+			end, err := t.end(value)
+			if i = end; err != nil {
+				return f, err
+			}
+			space()
+			it.name, it.colon = value.Value, i
+			i++
+			space()
+			value = n.Content[k+1]
+		}
+		var err error
+		if it.value, err = t.flowValue(it, value, i); err != nil {
+			return f, err
+		}
+		i = it.value.end
+		space()
+		if i < len(t.data) && t.data[i] == ',' {
+			it.comma = i
+			i++
+		}
+		f.items = append(f.items, it)
+	}
+	space()
+	if i >= len(t.data) || t.data[i] != f.kind+2 {
+		return f, t.errIntricate(n)
+	}
+	f.end = i + 1
+	return f, nil
+}
+
+// flowValue is a value at i within a flow mapping or sequence.
+func (t yamlText) flowValue(it item, n *yaml.Node, i int) (node, error) {
+	if t.offset(n) != i || it.colon >= len(t.data) || it.colon >= 0 && t.data[it.colon] != ':' {
+		return node{}, t.errIntricate(n)
+	}
+	if (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 {
+		return t.flow(n)
+	}
+	end, err := t.end(n)
+	known := decodeYAML(n)
+	return node{kind: scalarKind(known), start: i, end: end, known: known}, err
+}
+
+// scalarKind is the kind of a node that decodes to v and is no list.
+func scalarKind(v any) byte {
+	switch v.(type) {
+	case string:
+		return '"'
+	case bool:
+		return 't'
+	case int64, float64:
+		return '0'
+	case nil:
+		return 'n'
+	default:
+		return '?'
+	}
+}
