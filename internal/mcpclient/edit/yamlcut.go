@@ -52,7 +52,7 @@ func (d *yamlDoc) merge(key, n *yaml.Node, o Object) ([]splice, error) {
 		if err != nil {
 			return nil, err
 		}
-		nl, indent := newline(d.data), strings.Repeat(" ", n.Column-1)
+		nl, indent := newline(d.data), strings.Repeat(" ", d.column(n))
 		end = lineEnd(d.data, end)
 		list = append(list, splice{end, end, nl + indent + d.block(missing, indent, nl)})
 	}
@@ -103,10 +103,11 @@ func (d *yamlDoc) span(n *yaml.Node, i int) (start, end int, err error) {
 	if n.Kind == yaml.MappingNode {
 		last = n.Content[i+1]
 	} else {
+		column := d.column(n)
 		// The dash stands in the list's own column, on the element's line or above it.
 		for start = d.offset(last); ; {
 			line := lineStart(d.data, start)
-			if dash := line + n.Column - 1; dash < len(d.data) && dash <= start && d.data[dash] == '-' && blank(d.data[line:dash]) {
+			if dash := line + column; dash < len(d.data) && dash <= start && d.data[dash] == '-' && blank(d.data[line:dash]) {
 				start = dash
 				break
 			}
@@ -138,11 +139,13 @@ func (d *yamlDoc) remove(trace Trace) ([]byte, bool, error) {
 		level--
 		created--
 	}
-	start, end, err := d.span(d.chain[level], d.at[level])
+	n := d.chain[level]
+	start, end, err := d.span(n, d.at[level])
 	if err != nil {
 		return nil, false, err
 	}
-	if created > 0 || trace.Whole && (level > 0 || len(d.root.Content) > 2) {
+	alone := len(n.Content) == 1 || n.Kind == yaml.MappingNode && len(n.Content) == 2
+	if created > 0 || trace.Whole && level > 0 || !alone && (trace.Whole || trace.Was != "") {
 		trace = Trace{}
 	}
 	if trace != (Trace{}) && bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {

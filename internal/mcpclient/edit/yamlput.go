@@ -77,7 +77,7 @@ func (d *yamlDoc) add(entry Object) (splice, Trace, error) {
 		return splice{}, trace, err
 	}
 	end = lineEnd(d.data, end)
-	indent := strings.Repeat(" ", n.Column-1)
+	indent := strings.Repeat(" ", d.column(n))
 	text := d.block(wrap(d.Place, level, d.name, entry), indent, nl)
 	if level == len(d.Path) && d.Key != "" {
 		text = d.items([]any{entry}, indent, nl)
@@ -95,7 +95,11 @@ func (d *yamlDoc) whole(o Object) ([]byte, Trace) {
 		trace.Was = string(d.data)
 		return []byte(text + nl), trace
 	}
-	off := len(bytes.TrimRight(d.data, " \t\r\n"))
+	head := d.data
+	if i := bytes.Index(head, []byte("\n...")); i >= 0 { // the end of the document
+		head = head[:i+1]
+	}
+	off := len(bytes.TrimRight(head, " \t\r\n"))
 	trace.Before = nl
 	if bytes.IndexByte(d.data[off:], '\n') >= 0 {
 		trace.After = ""
@@ -108,7 +112,7 @@ func (d *yamlDoc) unit() string {
 	if d.root != nil && d.root.Kind == yaml.MappingNode {
 		for i := 1; i < len(d.root.Content); i += 2 {
 			n := d.root.Content[i]
-			if step := n.Column - d.root.Column; n.Kind == yaml.MappingNode && !isFlow(n) && step > 0 && step <= 8 {
+			if step := d.column(n) - d.column(d.root); n.Kind == yaml.MappingNode && !isFlow(n) && step > 0 && step <= 8 {
 				return strings.Repeat(" ", step)
 			}
 		}
@@ -121,7 +125,7 @@ func (d *yamlDoc) listUnit() string {
 	if d.root != nil && d.root.Kind == yaml.MappingNode {
 		for i := 1; i < len(d.root.Content); i += 2 {
 			n := d.root.Content[i]
-			if step := n.Column - d.root.Column; n.Kind == yaml.SequenceNode && !isFlow(n) && step >= 0 && step <= 8 {
+			if step := d.column(n) - d.column(d.root); n.Kind == yaml.SequenceNode && !isFlow(n) && step >= 0 && step <= 8 {
 				return strings.Repeat(" ", step)
 			}
 		}

@@ -43,6 +43,9 @@ func syntaxYAML(err error) error {
 	if i := strings.Index(err.Error(), "line "); i >= 0 {
 		_, _ = fmt.Sscanf(err.Error()[i:], "line %d", &line) // 0 where it says none
 	}
+	if strings.Contains(err.Error(), "did not find expected") {
+		line++ // these it counts from 0
+	}
 	return &Error{Kind: ErrSyntax, Reason: "not valid YAML", Line: line}
 }
 
@@ -95,6 +98,12 @@ func (t yamlText) body(n *yaml.Node) int {
 		}
 	}
 	return i
+}
+
+// column is that of a block's keys or dashes, from 0.
+func (t yamlText) column(n *yaml.Node) int {
+	off := t.body(n)
+	return off - lineStart(t.data, off)
 }
 
 // gap skips white space and comments.
