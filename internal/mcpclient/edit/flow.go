@@ -14,6 +14,7 @@ const maxWas = 128
 type flow struct {
 	hash   bool                             // comments begin with '#', not with "//" or "/*"
 	flat   bool                             // what is written goes on one line
+	spaced bool                             // the blank behind a colon is needed
 	sep    string                           // between name and value
 	name   func(string) string              // quotes a name
 	quote  func(string) string              // quotes a value
@@ -99,13 +100,17 @@ func (f flow) style(data []byte, n node, parent *item, unit string) style {
 	if len(n.items) == 0 {
 		st.inline = f.flat || parent != nil && !startsLine(data, parent.start)
 		if parent != nil {
-			st.sample(*parent)
+			st.sample(f, *parent)
 		}
 		return st
 	}
 	last := n.items[len(n.items)-1]
-	st.sample(last)
-	st.inline = !startsLine(data, last.start)
+	st.sample(f, last)
+	prev := n.start + 1
+	if len(n.items) > 1 {
+		prev = n.items[len(n.items)-2].comma + 1
+	}
+	st.inline = bytes.IndexByte(data[prev:last.start], '\n') < 0
 	if st.inline {
 		if len(n.items) > 1 && n.items[0].comma+1 < n.items[1].start {
 			st.comma = " "
@@ -140,8 +145,8 @@ func oneLine(data []byte, v node) bool {
 }
 
 // sample takes over whether a blank follows the colon.
-func (st *style) sample(it item) {
-	if it.colon >= 0 && it.value.start == it.colon+1 {
+func (st *style) sample(f flow, it item) {
+	if !f.spaced && it.colon >= 0 && it.value.start == it.colon+1 {
 		st.sep = strings.TrimSpace(st.sep)
 		st.comma = ""
 	}
@@ -266,8 +271,8 @@ func (f flow) cut(data []byte, n node, i int, trace Trace) []splice {
 // cutOnly removes the only item of n.
 func (f flow) cutOnly(data []byte, n node, start, end int, trace Trace) splice {
 	switch {
-	case trace != (Trace{}) && bytes.HasSuffix(data[n.start+1:start], []byte(trace.Before)) &&
-		bytes.HasPrefix(data[end:n.end-1], []byte(trace.After)):
+	case trace != (Trace{}) && (!n.comments || trace.After == "") && // a comment of the user's may need the line end
+		bytes.HasSuffix(data[n.start+1:start], []byte(trace.Before)) && bytes.HasPrefix(data[end:n.end-1], []byte(trace.After)):
 		return splice{start - len(trace.Before), end + len(trace.After), trace.Was}
 	case !n.comments:
 		return splice{n.start + 1, n.end - 1, ""}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"testing"
 
 	"github.com/keyfob/keyfob/internal/mcpclient/edit"
 )
@@ -151,3 +152,25 @@ func kindName(err error) string {
 }
 
 func repeat(s string, n int) string { return strings.Repeat(s, n) }
+
+// A goldenCase is a file before and after an entry was put.
+type goldenCase struct{ name, at, in, want string }
+
+func golden(t *testing.T, f edit.Format, cases []goldenCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			res, err := edit.Put(f, []byte(tt.in), place(tt.at), "ours", server())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(res.Data) != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", res.Data, tt.want)
+			}
+			if !check(t, f, tt.in, place(tt.at)) {
+				t.Error("refused")
+			}
+		})
+	}
+}

@@ -119,8 +119,9 @@ func lineEnd(data []byte, off int) int {
 
 func lineStart(data []byte, off int) int { return 1 + bytes.LastIndexByte(data[:off], '\n') }
 
-// cutLines removes runs of lines, each with its line end, and with the blank line before it where another follows.
-func cutLines(data []byte, runs [][2]int) []splice {
+// cutLines removes runs of lines, each with its line end, and with the blank line before it where another follows. Of what is
+// before floor it takes nothing.
+func cutLines(data []byte, runs [][2]int, floor int) []splice {
 	var list []splice
 	for _, r := range runs {
 		start, end := r[0], r[1]
@@ -135,7 +136,7 @@ func cutLines(data []byte, runs [][2]int) []splice {
 			end = len(data) - len(rest)
 		}
 		next := rest[:lineEnd(rest, 0)]
-		if blank(next) && lastBlank(head) > 0 {
+		if blank(next) && lastBlank(head) > 0 && start-lastBlank(head) >= floor {
 			start -= lastBlank(head)
 		}
 		list = append(list, splice{start, end, ""})

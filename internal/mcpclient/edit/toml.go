@@ -50,10 +50,12 @@ func readTOML(data []byte, to target) (document, error) {
 		return nil, err
 	}
 	d := &tomlDoc{target: to, data: data, list: list, comments: comments, host: -1}
+	isList := false // an array of tables has begun at the place
 	for i, s := range list {
-		if err := d.checkKind(i, s); err != nil {
+		if err := d.checkKind(i, s, isList); err != nil {
 			return nil, err
 		}
+		isList = isList || s.kind == unstable.ArrayTable && slices.Equal(s.path, d.Path)
 	}
 	if d.host >= 0 {
 		root := scanValue(data, list[d.host].value)
@@ -76,7 +78,7 @@ func readTOML(data []byte, to target) (document, error) {
 }
 
 // checkKind refuses a statement that makes something else of the place, and finds the host.
-func (d *tomlDoc) checkKind(i int, s stmt) error {
+func (d *tomlDoc) checkKind(i int, s stmt, isList bool) error {
 	name := dotted(s.path)
 	switch {
 	case !hasPrefix(d.Path, s.path) && !hasPrefix(s.path, d.Path):
@@ -87,16 +89,10 @@ func (d *tomlDoc) checkKind(i int, s stmt) error {
 	case s.kind == unstable.ArrayTable && len(s.path) < len(d.Path),
 		s.kind == unstable.ArrayTable && len(s.path) == len(d.Path) && d.Key == "":
 		return errAt(ErrShape, d.data, s.start, "%q is a list, and should be a mapping", name)
-	case d.Key != "" && s.kind == unstable.Table && len(s.path) == len(d.Path),
-		d.Key != "" && s.kind == unstable.KeyValue && d.outOfList(s):
+	case d.Key != "" && !isList && hasPrefix(s.path, d.Path) && (s.kind != unstable.ArrayTable || len(s.path) > len(d.Path)):
 		return errAt(ErrShape, d.data, s.start, "%q is a mapping, and should be a list", dotted(d.Path))
 	}
 	return nil
-}
-
-// outOfList says that a key below the place is in no element of a list.
-func (d *tomlDoc) outOfList(s stmt) bool {
-	return s.head < 0 || !hasPrefix(d.list[s.head].path, d.Path)
 }
 
 // elements parts the statements of an array of tables by element.

@@ -20,7 +20,7 @@ func (d *tomlDoc) remove(trace Trace) ([]byte, bool, error) {
 		bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {
 		return apply(d.data, []splice{{start - len(trace.Before), end + len(trace.After), trace.Was}}), true, nil
 	}
-	return apply(d.data, cutLines(d.data, runs)), true, nil
+	return apply(d.data, cutLines(d.data, runs, 0)), true, nil
 }
 
 // runs are the stretches of lines, without the last line's end, that statements which follow each other take up. Comments
@@ -68,7 +68,7 @@ func (d *tomlDoc) drop(path []string) ([]byte, error) {
 		return d.data, nil
 	}
 	gone = d.emptied(gone, path)
-	return apply(d.data, cutLines(d.data, d.runs(gone))), nil
+	return apply(d.data, cutLines(d.data, d.runs(gone), 0)), nil
 }
 
 // gone1 says that the splices empty a value that had one item.

@@ -23,7 +23,7 @@ type yamlDoc struct {
 }
 
 func yamlFlow() flow {
-	return flow{hash: true, flat: true, sep: ": ", name: quoteYAML, quote: quoteYAML}
+	return flow{hash: true, flat: true, spaced: true, sep: ": ", name: quoteYAML, quote: quoteYAML}
 }
 
 // quoteYAML leaves a word plain that every version of YAML reads as a string, and quotes all else.
@@ -43,6 +43,9 @@ func readYAML(data []byte, to target) (document, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i := loneCR(data); i >= 0 {
+		return nil, errAt(ErrShape, data, i, "a line that ends in CR alone")
+	}
 	d := &yamlDoc{target: to, yamlText: newYAMLText(data), root: root}
 	if root == nil || empty(root) {
 		d.root = nil
@@ -52,6 +55,15 @@ func readYAML(data []byte, to target) (document, error) {
 		return nil, err
 	}
 	return d, d.checkShared()
+}
+
+func loneCR(data []byte) int {
+	for i, c := range data {
+		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
+			return i
+		}
+	}
+	return -1
 }
 
 // empty says that nothing stands where a node could.

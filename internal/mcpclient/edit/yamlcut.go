@@ -151,7 +151,24 @@ func (d *yamlDoc) remove(trace Trace) ([]byte, bool, error) {
 	if trace != (Trace{}) && bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {
 		return apply(d.data, []splice{{start - len(trace.Before), end + len(trace.After), trace.Was}}), true, nil
 	}
-	return apply(d.data, cutLines(d.data, [][2]int{{start - len(indentAt(d.data, start)), end}})), true, nil
+	list, err := d.cut(n, d.at[level])
+	return apply(d.data, list), true, err
+}
+
+// cut removes the lines of a key with its value, or of an element.
+func (d *yamlDoc) cut(n *yaml.Node, i int) ([]splice, error) {
+	start, end, err := d.span(n, i)
+	if err != nil {
+		return nil, err
+	}
+	floor := 0
+	if i > 0 { // a blank line may belong to the value above
+		if floor, err = d.end(n.Content[i-1]); err != nil {
+			return nil, err
+		}
+		floor += bytes.IndexByte(d.data[floor:], '\n') + 1
+	}
+	return cutLines(d.data, [][2]int{{lineStart(d.data, start), end}}, floor), nil
 }
 
 // alone says that the block at a level has only what leads to the entry in it, and no comment.
@@ -196,11 +213,7 @@ func (d *yamlDoc) prune(n *yaml.Node, path []string) ([]splice, error) {
 			return list, err
 		}
 	}
-	start, end, err := d.span(n, i)
-	if err != nil {
-		return nil, err
-	}
-	return cutLines(d.data, [][2]int{{start - len(indentAt(d.data, start)), end}}), nil
+	return d.cut(n, i)
 }
 
 // emptied says that the splices take all there is in the value of a key, which has no comment.

@@ -76,6 +76,9 @@ func (d *yamlDoc) add(entry Object) (splice, Trace, error) {
 	if err != nil {
 		return splice{}, trace, err
 	}
+	if d.openBlock(n) {
+		return splice{}, trace, errAt(ErrShape, d.data, end, "the file's last value needs a line end behind it")
+	}
 	end = lineEnd(d.data, end)
 	indent := strings.Repeat(" ", d.column(n))
 	text := d.block(wrap(d.Place, level, d.name, entry), indent, nl)
@@ -84,6 +87,19 @@ func (d *yamlDoc) add(entry Object) (splice, Trace, error) {
 	}
 	trace.Before = nl + indent
 	return splice{end, end, trace.Before + text}, trace, nil
+}
+
+// openBlock says that the text ends in a block scalar without a line end, which would become part of it.
+func (d *yamlDoc) openBlock(n *yaml.Node) bool {
+	for len(n.Content) > 0 {
+		n = n.Content[len(n.Content)-1]
+	}
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+		return false
+	}
+	off := d.body(n)
+	end, err := d.end(n)
+	return err == nil && end == len(d.data) && bytes.IndexByte(d.data[off:lineEnd(d.data, off)], '-') < 0
 }
 
 // whole makes a document where there is none.
@@ -100,6 +116,9 @@ func (d *yamlDoc) whole(o Object) ([]byte, Trace) {
 		head = head[:i+1]
 	}
 	off := len(bytes.TrimRight(head, " \t\r\n"))
+	if off > 0 {
+		off = lineEnd(head, off)
+	}
 	trace.Before = nl
 	if bytes.IndexByte(d.data[off:], '\n') >= 0 {
 		trace.After = ""

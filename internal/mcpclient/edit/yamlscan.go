@@ -177,16 +177,20 @@ func (t yamlText) blockEnd(n *yaml.Node, off int) (int, error) {
 	if off >= len(t.data) || t.data[off] != '|' && t.data[off] != '>' {
 		return 0, t.errIntricate(n)
 	}
-	text := strings.TrimRight(n.Value, "\n")
+	text := strings.TrimRight(n.Value, " \t\n")
+	// How many lines without a word follow that belong to the value.
+	breaks := strings.Count(n.Value[len(text):], "\n")
 	end := header
-	breaks := len(n.Value) - len(text)
-	if strings.TrimSpace(text) != "" {
+	if text != "" {
 		var err error
 		if end, err = t.match(n, header, text); err != nil {
 			return 0, err
 		}
 		end = lineEnd(t.data, end)
 		breaks--
+	}
+	if n.Value != "" && !strings.HasSuffix(n.Value, "\n") {
+		breaks++
 	}
 	for ; breaks > 0 && end < len(t.data); breaks-- {
 		next := end + bytes.IndexByte(t.data[end:], '\n') + 1
