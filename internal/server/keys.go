@@ -185,5 +185,11 @@ func (s *Server) getActiveKey(w http.ResponseWriter, r *http.Request, p core.Pri
 }
 
 func (s *Server) getSelf(w http.ResponseWriter, _ *http.Request, c core.Caller) error {
-	return writeJSON(w, http.StatusOK, api.Self{Key: wireKey(c.Key), Org: api.Org(c.Org)})
+	out := api.Self{Key: wireKey(c.Key), Org: api.Org(c.Org), MCP: s.MCP}
+	for _, v := range out.Key.Secrets {
+		if v.Version == c.SecretVersion {
+			out.Secret = v
+		}
+	}
+	return writeJSON(w, http.StatusOK, out)
 }

@@ -158,6 +158,9 @@ func TestRevokedMeansRevoked(t *testing.T) {
 	if got.Key.LastUsedAt == nil {
 		t.Error("the request that asks is no use")
 	}
+	if got.Secret.Version != 1 || got.Secret.State != api.SecretCurrent || got.MCP != h.server.MCP {
+		t.Errorf("self %+v", got)
+	}
 	mcp().want(http.StatusOK)
 	do("disable")
 	do("disable")

@@ -153,6 +153,10 @@ type OrgList struct {
 type Self struct {
 	Key Key `json:"key"`
 	Org Org `json:"org"`
+	// Secret is the version that was presented: while a key rotates it may be another than the current one.
+	Secret SecretInfo `json:"secret"`
+	// MCP is the hosted MCP server that takes the key.
+	MCP MCPServer `json:"mcp"`
 }
 
 // MCPInfo is the answer that holds the hosted MCP server.
