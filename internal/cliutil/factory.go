@@ -48,6 +48,8 @@ type Factory struct {
 
 	// Flags is the root command's persistent flags; the root sets it.
 	Flags *pflag.FlagSet
+
+	once bool // requests are made a single time
 }
 
 // Session is the service that the options select and the credential for it.
@@ -82,15 +84,7 @@ func (f *Factory) wire() {
 	f.Config = sync.OnceValues(func() (*config.Config, error) {
 		return config.Load(config.Params{Env: f.Env, Flags: f.Flags, GOOS: f.GOOS})
 	})
-	f.Credentials = sync.OnceValues(func() (*credentials.Store, error) {
-		cfg, err := f.Config()
-		if err != nil {
-			return nil, err
-		}
-		return credentials.New(credentials.Config{
-			EnvToken: cfg.String(config.OptToken), Env: f.Env, Environ: f.Environ, GOOS: f.GOOS, Dir: cfg.Dir, Passphrase: f.Passphrase,
-		}), nil
-	})
+	f.Credentials = sync.OnceValues(func() (*credentials.Store, error) { return f.openStore(false) })
 	f.Output = func() (*Output, error) {
 		cfg, err := f.Config()
 		if err != nil {
@@ -101,6 +95,30 @@ func (f *Factory) wire() {
 	f.Session = f.openSession
 }
 
+func (f *Factory) openStore(unattended bool) (*credentials.Store, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return nil, err
+	}
+	return credentials.New(credentials.Config{
+		EnvToken: cfg.String(config.OptToken), Env: f.Env, Environ: f.Environ, GOOS: f.GOOS, Dir: cfg.Dir, Passphrase: f.Passphrase,
+		Unattended: unattended,
+	}), nil
+}
+
+// Unattended returns a factory for work that a program started, not a person: nobody is asked for anything, no sign of progress is
+// shown, and a request is made once, since whoever waits has little patience. Its store of credentials is a new one, with its
+// time unspent.
+func (f *Factory) Unattended() *Factory {
+	streams := *f.IO
+	streams.InTTY, streams.ErrTTY, streams.ReadPassword, streams.RestoreTerminal = false, false, nil, nil
+	alone := *f
+	alone.IO, alone.once = &streams, true
+	alone.Credentials = sync.OnceValues(func() (*credentials.Store, error) { return alone.openStore(true) })
+	alone.Session = alone.openSession
+	return &alone
+}
+
 // NewClient returns a client for a service; the token may be zero.
 func (f *Factory) NewClient(url string, token secret.Secret) (*client.Client, error) {
 	cfg, err := f.Config()
@@ -109,7 +127,7 @@ func (f *Factory) NewClient(url string, token secret.Secret) (*client.Client, er
 	}
 	return client.New(client.Config{
 		URL: url, Token: token, UserAgent: "keyfob/" + build.Version(), Trace: f.trace(cfg.Bool(config.OptDebug)),
-		Waiting: newProgress(f.IO, f.Env, cfg.Bool(config.OptQuiet)),
+		Waiting: newProgress(f.IO, f.Env, cfg.Bool(config.OptQuiet)), Once: f.once,
 	})
 }
 

@@ -92,7 +92,7 @@ func opensUnasked(ctx context.Context, f *cliutil.Factory, ref credentials.Ref) 
 	case ref.Store.Kind == credentials.KindEncrypted, ref.Store.Kind == credentials.KindHelper:
 		return false
 	}
-	return keyringIsOpen(ctx, f.Env, ref)
+	return credentials.Unlocked(ctx, f.Env, ref)
 }
 
 func fetchKeys(ctx context.Context, c *client.Client, org string) (answer, error) {

@@ -1,6 +1,7 @@
 // Package credentials keeps the session token of the command line. KEYFOB_TOKEN goes before every other place; a local
 // service's session is a file beside its data; any other lies where its sign-in chose: in the OS keyring, with a helper
-// program, in a file encrypted with a passphrase, or in a plain file.
+// program, in a file encrypted with a passphrase, or in a plain file. The secret of a key that AI clients connect with is
+// kept in the same place, as an item of its own; an encrypted file keeps none, since nobody types a passphrase for them.
 //
 // Every wait is bounded, nothing is claimed to be stored that was not read back, and no place is taken in silence of
 // another. The package must not know the service, the commands or the configuration; it reads no environment of its own
@@ -43,6 +44,10 @@ type Config struct {
 	HelperTimeout time.Duration
 	// Keyring stands in for the OS's; nil: the OS's.
 	Keyring Keyring
+	// Unattended says that a program started this one, where nobody can be asked and where the environment may hold nothing
+	// but HOME: a keyring that would have somebody unlock it fails at once, and the bus of the user is found without
+	// XDG_RUNTIME_DIR.
+	Unattended bool
 }
 
 // Store reads and writes credentials. It is safe for concurrent use; a process makes one.
@@ -97,20 +102,26 @@ func (s *Store) place(ctx context.Context, ref Ref) (place, error) {
 	case ref.Store.Kind == KindPlain:
 		p = s.plain
 	}
+	if ref.Key != "" && p == s.encrypted {
+		return nil, &Error{
+			Place: KindEncrypted, Reason: "a file encrypted with a passphrase keeps no secret of a key",
+			Hint: "it is asked for each time", err: ErrNotKept,
+		}
+	}
 	return p, p.check(ref)
 }
 
 // Get returns the token and where it lay. KEYFOB_TOKEN goes before every other place, and none is then touched. ErrNone:
 // there is no token; it is joined by ErrUnavailable where this machine has no keyring that could hold one.
 func (s *Store) Get(ctx context.Context, ref Ref) (secret.Secret, Source, error) {
-	if s.envToken != "" {
+	if s.envToken != "" && ref.Key == "" {
 		return fromEnvironment(s.envToken)
 	}
 	return s.Stored(ctx, ref)
 }
 
-// Stored returns the token that lies in the place of ref, whatever KEYFOB_TOKEN says. ErrUnusable: what lies there is no
-// session for the origin of ref, and may be replaced.
+// Stored returns what lies in the place of ref, whatever KEYFOB_TOKEN says. ErrUnusable: what lies there is no credential for
+// the origin and the key of ref, and may be replaced. ErrNotKept: there can't be one there.
 func (s *Store) Stored(ctx context.Context, ref Ref) (secret.Secret, Source, error) {
 	const op = "get"
 	p, err := s.place(ctx, ref)
@@ -124,7 +135,7 @@ func (s *Store) Stored(ctx context.Context, ref Ref) (secret.Secret, Source, err
 	if err != nil {
 		return secret.Secret{}, Source{}, during(op, err)
 	}
-	token, err := decode(ref.Origin, value)
+	token, err := decode(ref, value)
 	if err != nil {
 		return secret.Secret{}, Source{}, during(op, unusable(ref, p.source(ref), err))
 	}
@@ -140,7 +151,7 @@ func (s *Store) Put(ctx context.Context, ref Ref, token secret.Secret) (Source, 
 	if err != nil {
 		return Source{}, during(op, err)
 	}
-	value, err := encode(ref.Origin, token)
+	value, err := encode(ref, token)
 	if err != nil {
 		return Source{}, during(op, err)
 	}
@@ -149,7 +160,7 @@ func (s *Store) Put(ctx context.Context, ref Ref, token secret.Secret) (Source, 
 	}
 	got, err := p.get(ctx, ref)
 	if err != nil || got != value {
-		return Source{}, during(op, notStored(p.source(ref), err))
+		return Source{}, during(op, notStored(ref, p.source(ref), err))
 	}
 	return p.source(ref), nil
 }

@@ -94,7 +94,7 @@ func (p *encryptedPlace) put(ctx context.Context, ref Ref, value string) error {
 	}
 	got, err := p.open(ref, sealed, func() (string, error) { return passphrase, nil })
 	if err != nil || got != value {
-		return notStored(p.source(ref), err)
+		return notStored(ref, p.source(ref), err)
 	}
 	if err := p.files.replace(ref, sealed); err != nil {
 		return err

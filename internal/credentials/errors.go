@@ -13,6 +13,7 @@ var (
 	ErrNone        = errors.New("no session is stored")
 	ErrUnavailable = errors.New("the keyring is unavailable")
 	ErrUnusable    = errors.New("what is stored is no session for this service")
+	ErrNotKept     = errors.New("this place keeps no secrets of keys")
 
 	// errAbsent: there is no keyring to ask, as against one that fails.
 	errAbsent = fmt.Errorf("%w: there is none", ErrUnavailable)
@@ -47,6 +48,9 @@ func during(op string, err error) error {
 
 // signIn is the step that makes a new session.
 func signIn(ref Ref) string {
+	if ref.Key != "" {
+		return "run the command again"
+	}
 	if ref.LocalDir != "" {
 		return "run keyfob quickstart"
 	}
@@ -81,16 +85,16 @@ func unusable(ref Ref, at Source, why error) error {
 }
 
 // notStored is about a value that was written and did not come back: readErr says why, nil means another value did.
-func notStored(at Source, readErr error) error {
+func notStored(ref Ref, at Source, readErr error) error {
 	e := &Error{Place: at.Kind, Hint: "try again and confirm its prompt, or set " + tokenVariable}
 	switch {
 	case readErr == nil:
-		e.Reason = fmt.Sprintf("the session was not stored: %s holds another value", at)
+		e.Reason = fmt.Sprintf("the %s was not stored: %s holds another value", ref.noun(), at)
 		e.Hint = "if another sign-in ran at the same time, that one counts; otherwise try again, or set " + tokenVariable
 	case errors.Is(readErr, ErrNone):
-		e.Reason = fmt.Sprintf("the session was not stored: %s took it and holds nothing", at)
+		e.Reason = fmt.Sprintf("the %s was not stored: %s took it and holds nothing", ref.noun(), at)
 	default:
-		e.Reason = fmt.Sprintf("the session may not be stored: %s took it, then: %s", at, readErr)
+		e.Reason = fmt.Sprintf("the %s may not be stored: %s took it, then: %s", ref.noun(), at, readErr)
 		e.err = readErr
 		if cause, ok := errors.AsType[*Error](readErr); ok {
 			e.Hint = cause.Hint

@@ -25,6 +25,8 @@ type filePlace struct {
 	uid  int
 	kind Kind
 	path func(Ref) string
+	// secrets is the folder of keys' secrets.
+	secrets func(Ref) string
 	// max is the size up to which a file is read.
 	max int64
 	// makes says that put makes the folder.
@@ -37,8 +39,9 @@ type filePlace struct {
 func newLocalPlace() filePlace {
 	return filePlace{
 		uid: os.Geteuid(), kind: KindFile, max: maxRead,
-		path:   func(ref Ref) string { return filepath.Join(ref.LocalDir, "session") },
-		folder: "data directory", other: "give another data directory",
+		path:    func(ref Ref) string { return filepath.Join(ref.LocalDir, "session") },
+		secrets: func(ref Ref) string { return filepath.Join(ref.LocalDir, "key-secrets") },
+		folder:  "data directory", other: "give another data directory",
 	}
 }
 
@@ -48,12 +51,21 @@ func newPlainPlace(cfg Config) filePlace { return contextFile(cfg.Dir, KindPlain
 func contextFile(dir string, kind Kind, suffix string, limit int64) filePlace {
 	return filePlace{
 		uid: os.Geteuid(), kind: kind, max: limit, makes: true,
-		path:   func(ref Ref) string { return filepath.Join(dir, "credentials", ref.Context+suffix) },
-		folder: "folder", other: "set KEYFOB_CONFIG_DIR to another folder",
+		path:    func(ref Ref) string { return filepath.Join(dir, "credentials", ref.Context+suffix) },
+		secrets: func(ref Ref) string { return filepath.Join(dir, "credentials", ref.Context+".keys") },
+		folder:  "folder", other: "set KEYFOB_CONFIG_DIR to another folder",
 	}
 }
 
-func (p filePlace) source(ref Ref) Source { return Source{p.kind, p.path(ref)} }
+func (p filePlace) source(ref Ref) Source { return Source{p.kind, p.file(ref)} }
+
+// file is where the credential lies; a key's secret lies in a folder beside the session.
+func (p filePlace) file(ref Ref) string {
+	if ref.Key != "" {
+		return filepath.Join(p.secrets(ref), ref.Key+".json")
+	}
+	return p.path(ref)
+}
 
 func (p filePlace) check(ref Ref) error {
 	if path := p.path(ref); !filepath.IsAbs(path) {
@@ -75,7 +87,7 @@ func (p filePlace) check(ref Ref) error {
 }
 
 func (p filePlace) get(_ context.Context, ref Ref) (string, error) {
-	value, err := p.read(ref, p.path(ref))
+	value, err := p.read(ref, p.file(ref))
 	return string(value), err
 }
 
@@ -89,7 +101,7 @@ func (p filePlace) read(ref Ref, path string) ([]byte, error) {
 }
 
 func (p filePlace) readPrivate(ref Ref, path string) ([]byte, error) {
-	if err := p.checkFolder(filepath.Dir(path)); err != nil {
+	if err := p.checkFolders(ref); err != nil {
 		return nil, err
 	}
 	// Lstat only finds the word for what is no file; what counts is asked of the open file.
@@ -134,6 +146,14 @@ func (p filePlace) prepare(ref Ref) error {
 		}
 	}
 	err := p.checkFolder(dir)
+	if err == nil && ref.Key != "" {
+		if err = os.Mkdir(p.secrets(ref), folderMode); errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+		if err == nil {
+			err = p.checkFolder(p.secrets(ref))
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Error{
 			Place:  p.kind,
@@ -147,7 +167,7 @@ func (p filePlace) prepare(ref Ref) error {
 
 // replace writes the value beside the file, reads it back, and only then lets it take the file's place.
 func (p filePlace) replace(ref Ref, value []byte) error {
-	path := p.path(ref)
+	path := p.file(ref)
 	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+rand.Text())
 	err := atomicfile.Write(beside, value, fileMode)
 	if err == nil {
@@ -168,13 +188,13 @@ func (p filePlace) verify(ref Ref, path string, want []byte) error {
 	if err == nil && bytes.Equal(got, want) {
 		return nil
 	}
-	return notStored(p.source(ref), err)
+	return notStored(ref, p.source(ref), err)
 }
 
 // remove takes the file away whatever it holds, and out of a folder that is too open, too: signing out must work when
 // reading does not.
 func (p filePlace) remove(_ context.Context, ref Ref) (bool, error) {
-	path := p.path(ref)
+	path := p.file(ref)
 	fi, err := os.Lstat(path)
 	if err == nil && fi.IsDir() {
 		return false, p.notRegular(ref, fi.Mode())
@@ -186,6 +206,15 @@ func (p filePlace) remove(_ context.Context, ref Ref) (bool, error) {
 		return false, nil
 	}
 	return err == nil, p.failed(err)
+}
+
+// checkFolders asks for the folders that lead to the file, down from the one that holds the session.
+func (p filePlace) checkFolders(ref Ref) error {
+	err := p.checkFolder(filepath.Dir(p.path(ref)))
+	if err == nil && ref.Key != "" {
+		err = p.checkFolder(p.secrets(ref))
+	}
+	return err
 }
 
 func (p filePlace) checkFolder(dir string) error {
@@ -241,7 +270,7 @@ func (p filePlace) notRegular(ref Ref, mode fs.FileMode) error {
 	}
 	return &Error{
 		Place:  p.kind,
-		Reason: fmt.Sprintf("%q is %s, so no session is read from it", p.path(ref), what),
+		Reason: fmt.Sprintf("%q is %s, so no %s is read from it", p.file(ref), what, ref.noun()),
 		Hint:   "remove it and " + signIn(ref),
 	}
 }
@@ -253,7 +282,7 @@ func (p filePlace) failed(err error) error {
 	}
 	return &Error{
 		Place:  p.kind,
-		Reason: "the session file can't be used: " + err.Error(),
+		Reason: "the file can't be used: " + err.Error(),
 		Hint:   "check the " + p.folder + "'s owner, its mode and the room on its disk",
 		err:    err,
 	}

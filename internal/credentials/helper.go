@@ -29,7 +29,8 @@ const (
 //	{"origin":"https://…","context":"…","secret":"…"}     for store
 //
 // get answers {"secret":"…"} with the very string that was stored, or nothing where it has none. Exit 0 is success; after
-// any other, stderr says why. The secret is opaque to the helper.
+// any other, stderr says why. The secret is opaque to the helper. For the secret of a key the context is CONTEXT/KEY, so that a
+// helper needs no word of it to keep it apart from the session.
 type helperPlace struct {
 	environ func() []string
 	limit   time.Duration
@@ -111,7 +112,7 @@ func (p helperPlace) remove(ctx context.Context, ref Ref) (bool, error) {
 	}
 	return false, &Error{
 		Place:  KindHelper,
-		Reason: fmt.Sprintf("the session was not removed: %s still holds it", p.source(ref)),
+		Reason: fmt.Sprintf("the %s was not removed: %s still holds it", ref.noun(), p.source(ref)),
 		Hint:   "remove it with the helper's own program",
 	}
 }
@@ -127,7 +128,7 @@ func (p helperPlace) run(ctx context.Context, ref Ref, verb, value string) ([]by
 			err:    err,
 		}
 	}
-	input, err := json.Marshal(request{ref.Origin, ref.Context, value}) //nolint:gosec // the secret is for the helper
+	input, err := json.Marshal(request{ref.Origin, ref.account(), value}) //nolint:gosec // the secret is for the helper
 	if err != nil {
 		return nil, fmt.Errorf("ask the credential helper: %w", err)
 	}

@@ -40,8 +40,8 @@ func newKeyringPlace(cfg Config) *keyringPlace {
 		turn:   make(chan struct{}, 1),
 	}
 	if p.ring == nil {
-		p.ring = osKeyring{}
-		p.absent = func() *Error { return busMissing(cfg.GOOS, cfg.Env) }
+		p.ring = osKeyring{unattended: cfg.Unattended}
+		p.absent = func() *Error { return busMissing(cfg) }
 	}
 	if p.limit <= 0 {
 		p.limit = defaultTimeout
@@ -50,22 +50,27 @@ func newKeyringPlace(cfg Config) *keyringPlace {
 	return p
 }
 
-func (p *keyringPlace) source(ref Ref) Source { return Source{KindKeyring, "keyfob:" + ref.Origin} }
+func (p *keyringPlace) source(ref Ref) Source {
+	if ref.Key != "" {
+		return Source{KindKeyring, "keyfob-key:" + ref.Origin}
+	}
+	return Source{KindKeyring, "keyfob:" + ref.Origin}
+}
 
 func (*keyringPlace) check(Ref) error { return nil }
 
 func (p *keyringPlace) get(ctx context.Context, ref Ref) (string, error) {
-	return p.call(ctx, func() (string, error) { return p.ring.Get(p.source(ref).Detail, ref.Context) })
+	return p.call(ctx, func() (string, error) { return p.ring.Get(p.source(ref).Detail, ref.account()) })
 }
 
 func (p *keyringPlace) put(ctx context.Context, ref Ref, value string) error {
-	_, err := p.call(ctx, func() (string, error) { return "", p.ring.Set(p.source(ref).Detail, ref.Context, value) })
+	_, err := p.call(ctx, func() (string, error) { return "", p.ring.Set(p.source(ref).Detail, ref.account(), value) })
 	return err
 }
 
 // remove looks again after the keyring said that the item is gone: a dismissed prompt looks like success.
 func (p *keyringPlace) remove(ctx context.Context, ref Ref) (bool, error) {
-	_, err := p.call(ctx, func() (string, error) { return "", p.ring.Delete(p.source(ref).Detail, ref.Context) })
+	_, err := p.call(ctx, func() (string, error) { return "", p.ring.Delete(p.source(ref).Detail, ref.account()) })
 	if errors.Is(err, ErrNone) {
 		return false, nil
 	}
@@ -81,7 +86,7 @@ func (p *keyringPlace) remove(ctx context.Context, ref Ref) (bool, error) {
 	}
 	return false, &Error{
 		Place:  KindKeyring,
-		Reason: fmt.Sprintf("the session was not removed: %s still holds it", p.source(ref)),
+		Reason: fmt.Sprintf("the %s was not removed: %s still holds it", ref.noun(), p.source(ref)),
 		Hint:   "try again and confirm the keyring's prompt, or remove the item with the keyring's own program",
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func mustEncode(t *testing.T, origin string, token secret.Secret) string {
 	t.Helper()
-	value, err := encode(origin, token)
+	value, err := encode(Ref{Origin: origin}, token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,14 +13,39 @@ import (
 
 // osKeyring is the keyring of the operating system: Secret Service on Linux, Keychain on macOS, Credential Manager on
 // Windows.
-type osKeyring struct{}
+type osKeyring struct {
+	unattended bool // nobody is there to unlock it
+}
 
-func (osKeyring) Get(service, user string) (string, error) {
+// errLocked is worded as go-keyring words it.
+var errLocked = errors.New("failed to unlock: nobody is there to do it")
+
+func (k osKeyring) Get(service, user string) (string, error) {
+	if err := k.ready(service, user); err != nil {
+		return "", err
+	}
 	value, err := gokeyring.Get(service, user)
 	return value, mapNotFound(err)
 }
 
-func (osKeyring) Set(service, user, value string) error { return gokeyring.Set(service, user, value) }
+func (k osKeyring) Set(service, user, value string) error {
+	if err := k.ready(service, user); err != nil {
+		return err
+	}
+	return gokeyring.Set(service, user, value)
+}
+
+// ready says why somebody would be asked.
+func (k osKeyring) ready(service, user string) error {
+	if !k.unattended {
+		return nil
+	}
+	open, err := opensUnasked(service, user)
+	if err == nil && !open {
+		return errLocked
+	}
+	return err
+}
 
 func (osKeyring) Delete(service, user string) error {
 	return mapNotFound(gokeyring.Delete(service, user))
@@ -36,7 +61,8 @@ func mapNotFound(err error) error {
 // busMissing says why go-keyring must not be called: where godbus finds no session bus it starts dbus-launch, which
 // leaves a daemon behind. godbus looks at DBUS_SESSION_BUS_ADDRESS ("autolaunch:" counts as unset) and then in
 // /run/user/UID, wherever XDG_RUNTIME_DIR points to.
-func busMissing(goos string, env func(string) string) *Error {
+func busMissing(cfg Config) *Error {
+	goos, env := cfg.GOOS, cfg.Env
 	if goos == "" {
 		goos = runtime.GOOS
 	}
@@ -55,11 +81,14 @@ func busMissing(goos string, env func(string) string) *Error {
 		Hint:   "set " + tokenVariable + ", or run the command in a desktop session",
 		err:    errAbsent,
 	}
-	dir := env("XDG_RUNTIME_DIR")
+	dir, own := env("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid())
+	if dir == "" && cfg.Unattended {
+		dir = own
+	}
 	if !filepath.IsAbs(dir) || !isSocket(filepath.Join(dir, "bus")) {
 		return e
 	}
-	if filepath.Clean(dir) == fmt.Sprintf("/run/user/%d", os.Getuid()) {
+	if filepath.Clean(dir) == own {
 		return nil
 	}
 	e.Reason = "no OS keyring is in reach: DBUS_SESSION_BUS_ADDRESS is not set"

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 // Ref names one credential.
@@ -20,6 +22,32 @@ type Ref struct {
 	LocalDir string
 	// Store is the place that was chosen when the context signed in.
 	Store Choice
+	// Key is the id of the key whose secret (kf_…) the credential is; empty: it is the session.
+	Key string
+}
+
+// kind is the kind of secret that the Ref names.
+func (r Ref) kind() secret.Kind {
+	if r.Key != "" {
+		return secret.Key
+	}
+	return secret.Session
+}
+
+// noun is what errors call it.
+func (r Ref) noun() string {
+	if r.Key != "" {
+		return "secret"
+	}
+	return "session"
+}
+
+// account is the name under which the places that keep items keep it. The names of contexts have no slash.
+func (r Ref) account() string {
+	if r.Key != "" {
+		return r.Context + "/" + r.Key
+	}
+	return r.Context
 }
 
 // Choice is a place that a person chose for a credential. The zero Choice is the OS keyring.
@@ -72,6 +100,7 @@ func (s Source) String() string {
 }
 
 const (
+	maxKey     = 64  // bytes
 	maxOrigin  = 300 // bytes; a host name has at most 253
 	maxContext = 255 // bytes; Windows takes 512 for service and user together
 )
@@ -94,6 +123,9 @@ func check(ctx context.Context, ref Ref) error {
 			Hint:   fmt.Sprintf("use 1 to %d bytes of printable UTF-8", maxContext),
 		}
 	}
+	if !isKeyID(ref.Key) {
+		return &Error{Reason: "what names the key is not the id of one", Hint: "give the id that `keyfob keys list -q` prints"}
+	}
 	switch ref.Store.Kind {
 	case "", KindKeyring, KindHelper, KindEncrypted, KindPlain:
 		return nil
@@ -103,6 +135,12 @@ func check(ctx context.Context, ref Ref) error {
 			Hint:   "choose keyring, helper, encrypted or plain; keyfob auth login writes it into the context",
 		}
 	}
+}
+
+// isKeyID takes the empty string, too. An id becomes the name of a file.
+func isKeyID(s string) bool {
+	rest, ok := strings.CutPrefix(s, "key_")
+	return s == "" || ok && rest != "" && len(s) <= maxKey && strings.Trim(rest, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 func isOrigin(s string) bool {

@@ -3,17 +3,15 @@ package mcpprobe
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
-	"strings"
 
+	"github.com/keyfob/keyfob/internal/mcpwire"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -33,9 +31,7 @@ func newConn(req Request) *conn {
 	if req.HTTP != nil {
 		client = *req.HTTP
 	}
-	client.Jar = nil
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &conn{http: &client, url: req.URL, secret: req.Secret, agent: req.Client + "/" + req.Version}
+	return &conn{http: mcpwire.Client(client), url: req.URL, secret: req.Secret, agent: req.Client + "/" + req.Version}
 }
 
 // rpcCall is a JSON-RPC 2.0 request, or a notification if there is no ID.
@@ -58,8 +54,8 @@ func (c *conn) call(ctx context.Context, step Step, params, result any) error {
 		return &Error{Step: step, Status: resp.StatusCode, Err: ErrStatus}
 	}
 	if step == StepInitialize {
-		if c.session, err = sessionID(resp.Header); err != nil {
-			return err
+		if c.session, err = mcpwire.SessionID(resp.Header); err != nil {
+			return protocolError(step, err.Error())
 		}
 	}
 	if err := c.readAnswer(resp, result); err != nil {
@@ -117,19 +113,19 @@ func (c *conn) send(ctx context.Context, step Step, method string, body any) (*h
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.protocol != "" {
-		req.Header.Set("MCP-Protocol-Version", c.protocol)
+		req.Header.Set(mcpwire.ProtocolHeader, c.protocol)
 	}
 	if c.session != "" {
-		req.Header.Set("Mcp-Session-Id", c.session)
+		req.Header.Set(mcpwire.SessionHeader, c.session)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return fail(0, reason(ctx, err))
 	}
-	switch resp.StatusCode {
-	case http.StatusUnauthorized:
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized:
 		err = ErrUnauthorized
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case mcpwire.IsRedirect(resp.StatusCode):
 		err = ErrRedirect
 	default:
 		return resp, nil
@@ -138,45 +134,17 @@ func (c *conn) send(ctx context.Context, step Step, method string, body any) (*h
 	return fail(resp.StatusCode, err)
 }
 
-// reason turns what net/http or a reader of ours reports into one of the package's reasons. Of the causes only those are
-// named that cannot repeat the URL or the secret; a certificate is judged before that is sent.
+// reason passes on what this package says of an answer.
 func reason(ctx context.Context, err error) error {
-	var (
-		timeout interface{ Timeout() bool }
-		network *net.OpError
-		cert    *tls.CertificateVerificationError
-	)
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("cancelled: %w", context.Canceled)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return ErrTimeout
-	case errors.Is(err, ErrProtocol), errors.Is(err, ErrTooLarge), errors.Is(err, ErrRefused):
+	if errors.Is(err, ErrProtocol) || errors.Is(err, ErrRefused) {
 		return err
-	case errors.As(err, &network):
-		return fmt.Errorf("%w: %w", ErrUnreachable, network)
-	case errors.As(err, &cert):
-		return fmt.Errorf("%w: %w", ErrUnreachable, cert)
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w: it speaks http, not https", ErrUnreachable)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: it was closed before the answer ended", ErrUnreachable)
 	}
-	return ErrUnreachable
-}
-
-// sessionID returns the session that the server opened: visible ASCII, by the specification.
-func sessionID(h http.Header) (string, error) {
-	id := h.Get("Mcp-Session-Id")
-	if len(id) > maxText || strings.ContainsFunc(id, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
-		return "", protocolError(StepInitialize, "its session id is too long or has characters it must not have")
-	}
-	return id, nil
+	return mcpwire.Reason(ctx, err)
 }
 
 // readAnswer reads the answer to the last call from a plain body or an event stream.
 func (c *conn) readAnswer(resp *http.Response, result any) error {
-	body := &cappedReader{r: resp.Body, left: maxBody}
+	body := mcpwire.Capped(resp.Body, maxBody)
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case err == nil && kind == "application/json":
@@ -189,7 +157,16 @@ func (c *conn) readAnswer(resp *http.Response, result any) error {
 		}
 		return fmt.Errorf("%w: there is no answer in it", ErrProtocol)
 	case err == nil && kind == "text/event-stream":
-		return readEvents(body, func(data []byte) (bool, error) { return c.decode(data, result) })
+		done, err := mcpwire.Events(body, maxBody, func(e mcpwire.Event) (bool, error) {
+			if len(e.Data) == 0 {
+				return false, nil
+			}
+			return c.decode(e.Data, result)
+		})
+		if err == nil && !done {
+			err = fmt.Errorf("%w: the stream ended before the answer", ErrProtocol)
+		}
+		return err
 	}
 	return fmt.Errorf("%w: it is neither application/json nor text/event-stream", ErrProtocol)
 }

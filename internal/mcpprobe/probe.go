@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyfob/keyfob/internal/mcpwire"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -61,12 +62,12 @@ const (
 // Reasons of failure. An Error wraps one of them.
 var (
 	ErrRequest      = errors.New("cannot probe")
-	ErrUnreachable  = errors.New("the connection to the server failed")
-	ErrTimeout      = errors.New("the server did not answer in time")
+	ErrUnreachable  = mcpwire.ErrUnreachable
+	ErrTimeout      = mcpwire.ErrTimeout
 	ErrUnauthorized = errors.New("the server refused the key")
-	ErrRedirect     = errors.New("the server redirects elsewhere, and the key is not carried along")
+	ErrRedirect     = mcpwire.ErrRedirect
 	ErrStatus       = errors.New("the server answered with an unexpected status")
-	ErrTooLarge     = errors.New("the answer is too large")
+	ErrTooLarge     = mcpwire.ErrTooLarge
 	ErrProtocol     = errors.New("the answer is not MCP")
 	ErrRefused      = errors.New("the server refused the call")
 )

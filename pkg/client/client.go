@@ -43,6 +43,8 @@ type Config struct {
 	UserAgent string
 	// Trace, when set, is told of each request and answer: method, path, status, duration. It never sees a secret.
 	Trace func(string)
+	// Once makes each request a single time, for who has another way on.
+	Once bool
 	// Waiting, when set, is told when a request begins (true) and ends (false), for a sign of progress.
 	Waiting func(bool)
 }
@@ -54,6 +56,7 @@ type Client struct {
 	agent string
 	trace func(string)
 	wait  func(bool)
+	tries int
 	http  *http.Client
 }
 
@@ -63,8 +66,12 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	tries := maxTries
+	if cfg.Once {
+		tries = 1
+	}
 	return &Client{
-		base: base, token: cfg.Token, agent: cfg.UserAgent, trace: cfg.Trace, wait: cfg.Waiting,
+		base: base, token: cfg.Token, agent: cfg.UserAgent, trace: cfg.Trace, wait: cfg.Waiting, tries: tries,
 		http: &http.Client{
 			Timeout: Timeout, Transport: transport(),
 			// Go would carry Authorization along to the same host name on any scheme and port.
@@ -135,6 +142,7 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 		defer c.wait(false)
 	}
 	tries := newRetries()
+	tries.max = c.tries
 	for {
 		req, err := c.newRequest(ctx, r)
 		if err != nil {

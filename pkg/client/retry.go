@@ -22,10 +22,11 @@ type retries struct {
 	sleep func(context.Context, time.Duration) error
 	start time.Time
 	tries int
+	max   int
 }
 
 func newRetries() *retries {
-	r := &retries{now: time.Now, sleep: sleep}
+	r := &retries{now: time.Now, sleep: sleep, max: maxTries}
 	r.start = r.now()
 	return r
 }
@@ -34,7 +35,7 @@ func newRetries() *retries {
 // or the wait would pass the deadline. status is that of the answer, 0 without one.
 func (r *retries) again(ctx context.Context, req request, status int, header http.Header) bool {
 	r.tries++
-	if r.tries >= maxTries || !repeatable(req) || !passing(status) {
+	if r.tries >= r.max || !repeatable(req) || !passing(status) {
 		return false
 	}
 	wait := r.delay(header)

@@ -1,4 +1,4 @@
-package completion
+package credentials
 
 import (
 	"bufio"
@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-
-	"github.com/keyfob/keyfob/internal/credentials"
 )
 
 // fakeSecrets is a Secret Service that counts what would show a prompt.
@@ -37,7 +35,7 @@ func (f *fakeSecrets) Get(string, string) (dbus.Variant, *dbus.Error) {
 	return dbus.MakeVariant(f.isLocked), nil
 }
 
-func TestKeyringIsOpen(t *testing.T) {
+func TestUnlocked(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("dbus-daemon"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -65,7 +63,7 @@ func TestKeyringIsOpen(t *testing.T) {
 			if tc.secrets != nil {
 				tc.secrets.serve(t, address)
 			}
-			if got := keyringIsOpen(t.Context(), bus(address), ref()); got != tc.want {
+			if got := Unlocked(t.Context(), bus(address), remote()); got != tc.want {
 				t.Errorf("open: %v", got)
 			}
 			if tc.secrets != nil && tc.secrets.prompts.Load() > 0 {
@@ -86,7 +84,7 @@ func TestHungBus(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if keyringIsOpen(ctx, bus("unix:path="+path), ref()) || time.Since(start) > 10*time.Second {
+	if Unlocked(ctx, bus("unix:path="+path), remote()) || time.Since(start) > 10*time.Second {
 		t.Errorf("open after %s", time.Since(start))
 	}
 }
@@ -164,8 +162,4 @@ func bus(address string) func(string) string {
 		}
 		return ""
 	}
-}
-
-func ref() credentials.Ref {
-	return credentials.Ref{Origin: "https://keys.example.com", Context: "default"}
 }
