@@ -17,5 +17,5 @@ func NewCmdMCP(f *cliutil.Factory) *cobra.Command {
 $ keyfob mcp connect --client cursor --print
 $ keyfob mcp clients --detected`,
 	}
-	return cliutil.Group(cmd, NewCmdConnect(f, nil), NewCmdClients(f, nil))
+	return cliutil.Group(cmd, NewCmdConnect(f, nil), NewCmdClients(f, nil), NewCmdHeaders(f, nil), NewCmdProxy(f, nil))
 }
