@@ -86,7 +86,7 @@ func parse(raw []byte) (message, *rpcError) {
 		}
 	case m.Method != nil:
 		out.kind, out.method = request, *m.Method
-	case m.Result != nil || !isNull(m.Error):
+	case m.Result != nil && isNull(m.Error), len(m.Error) > 0 && m.Error[0] == '{':
 		out.kind = response
 	default:
 		return out, &rpcError{codeInvalid, "it has neither a method nor a result"}

@@ -1,6 +1,7 @@
 package mcpproxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -59,7 +60,7 @@ type position struct {
 func (b *bridge) pass(c *call, resp *http.Response, at *position) (bool, *rpcError) {
 	var bad *rpcError
 	done, err := mcpwire.Events(resp.Body, maxMessage, func(e mcpwire.Event) (done bool, err error) {
-		at.last, at.retry = e.ID, e.Retry
+		at.last, at.retry = cmp.Or(e.ID, at.last), cmp.Or(e.Retry, at.retry)
 		if len(e.Data) == 0 {
 			return false, nil
 		}

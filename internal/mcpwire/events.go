@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// Event is an event of type message.
+// Event is an event of a stream.
 type Event struct {
-	// Data is valid until take returns. It may be empty: 2025-11-25 opens a stream with an event that has an id alone.
+	// Data is valid until take returns. It is empty for an event that says where the stream can be taken up again and no more, and for
+	// one of another type than message.
 	Data []byte
 	// ID is where the stream can be taken up again; empty: nowhere.
 	ID string
@@ -24,7 +25,7 @@ const (
 	maxRetry = time.Minute
 )
 
-// Events gives each event of type message to take until that says done; false without an error: the stream ended before. No
+// Events gives each event to take until that says done; false without an error: the stream ended before. No
 // event may have more than limit bytes. The form is that of WHATWG HTML, "Server-sent events", with lines that end in LF or CRLF.
 func Events(body io.Reader, limit int, take func(Event) (done bool, err error)) (bool, error) {
 	lines := bufio.NewScanner(body)
@@ -38,8 +39,8 @@ func Events(body io.Reader, limit int, take func(Event) (done bool, err error)) 
 			}
 			continue
 		}
-		if p.due() {
-			if done, err := take(p.event); err != nil || done {
+		if p.any {
+			if done, err := take(p.whole()); err != nil || done {
 				return done, err
 			}
 		}
@@ -88,7 +89,13 @@ func (p *parser) field(line []byte) error {
 	return nil
 }
 
-func (p *parser) due() bool { return p.any && !p.other }
+func (p *parser) whole() Event {
+	e := p.event
+	if p.other {
+		e.Data = nil
+	}
+	return e
+}
 
 // next keeps the id, which stands for the stream, and the buffer.
 func (p *parser) next() {
