@@ -136,6 +136,7 @@ func commands(url string) []command {
 	return []command{
 		{[]string{"auth", "status"}, "r", false},
 		{[]string{"keys", "list"}, "r", false},
+		{[]string{"mcp", "headers", "--key", keyID}, "r", false},
 		{[]string{"auth", "logout"}, "rd", false},
 		{[]string{"auth", "login", "--with-token", "--url", url}, "w", true},
 	}

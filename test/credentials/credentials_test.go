@@ -21,7 +21,10 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-const binVariable = "KEYFOB_TEST_BIN"
+const (
+	binVariable = "KEYFOB_TEST_BIN"
+	keyID       = "key_1"
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -73,6 +76,18 @@ func serviceWith(t *testing.T, ended func(token string)) (url string) {
 	mux.HandleFunc("DELETE /v1/session", func(w http.ResponseWriter, r *http.Request) {
 		ended(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		w.WriteHeader(http.StatusNoContent)
+	})
+	key := api.Key{ID: keyID, Name: "ci", Status: api.StatusEnabled}
+	value := secret.New(secret.Key).Reveal()
+	mux.HandleFunc("POST /v1/orgs/acme/keys/"+keyID+"/reveal", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, api.KeyWithSecret{Key: key, Secret: value})
+	})
+	mux.HandleFunc("GET /v1/self", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+value {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer(w, api.Self{Key: key, Secret: api.SecretInfo{Version: 1, State: api.SecretCurrent}})
 	})
 	mux.HandleFunc("GET /v1/orgs/acme/keys", func(w http.ResponseWriter, _ *http.Request) { answer(w, api.KeyList{Keys: []api.Key{}}) })
 	server := httptest.NewServer(mux)

@@ -35,6 +35,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	opened  bool // a prompt has unlocked everything
+	prompts int
 	held    bool
 	value   []byte
 	pending func()
@@ -78,7 +79,10 @@ func (f *Service) Serve(t *testing.T, b *Bus) {
 		iface   string
 		methods map[string]any
 	}{
-		{servicePath, "org.freedesktop.Secret.Service", map[string]any{"OpenSession": f.openSession, "Unlock": f.unlock}},
+		{servicePath, "org.freedesktop.Secret.Service", map[string]any{
+			"OpenSession": f.openSession, "Unlock": f.unlock, "SearchItems": f.searchAll,
+		}},
+		{collectionPath, "org.freedesktop.DBus.Properties", map[string]any{"Get": f.property}},
 		{servicePath, "org.freedesktop.DBus.Properties", map[string]any{"Get": f.property}},
 		{collectionPath, "org.freedesktop.Secret.Collection", map[string]any{"CreateItem": f.createItem, "SearchItems": f.searchMethod()}},
 		{itemPath, "org.freedesktop.Secret.Item", map[string]any{"GetSecret": f.secretMethod(), "Delete": f.deleteItem}},
@@ -134,8 +138,11 @@ func (f *Service) act(method string, work func()) (prompt dbus.ObjectPath) {
 	return promptPath
 }
 
-func (f *Service) property(_, _ string) (dbus.Variant, *dbus.Error) {
+func (f *Service) property(_, name string) (dbus.Variant, *dbus.Error) {
 	f.enter("Get")
+	if name == "Locked" {
+		return dbus.MakeVariant(f.isLocked()), nil
+	}
 	if f.Collections != nil {
 		return dbus.MakeVariant(f.Collections), nil
 	}
@@ -156,6 +163,16 @@ func (f *Service) unlock(objects []dbus.ObjectPath) ([]dbus.ObjectPath, dbus.Obj
 		return nil, f.act("Unlock", func() { f.opened = true }), nil
 	}
 	return objects, noPath, nil
+}
+
+// isLocked says that somebody would have to unlock the collection.
+func (f *Service) isLocked() bool { return f.Locked || f.Ask == "Unlock" && !f.isOpen() }
+
+// Prompts returns how many prompts were shown.
+func (f *Service) Prompts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.prompts
 }
 
 func (f *Service) isOpen() bool {
@@ -189,6 +206,15 @@ func (f *Service) searchItems(attributes map[string]string) ([]dbus.ObjectPath, 
 	return []dbus.ObjectPath{itemPath}, nil
 }
 
+// searchAll is the service's own search, which tells what is locked from what is not.
+func (f *Service) searchAll(attributes map[string]string) (open, locked []dbus.ObjectPath, _ *dbus.Error) {
+	found, err := f.searchItems(attributes)
+	if f.isLocked() {
+		return []dbus.ObjectPath{}, found, err
+	}
+	return found, []dbus.ObjectPath{}, err
+}
+
 func (f *Service) note(attributes map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,6 +240,7 @@ func (f *Service) deleteItem() (dbus.ObjectPath, *dbus.Error) {
 func (f *Service) showPrompt(string) *dbus.Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.prompts++
 	result := dbus.MakeVariant([]dbus.ObjectPath{collectionPath})
 	switch f.Prompt {
 	case "accept":
