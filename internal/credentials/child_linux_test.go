@@ -115,7 +115,7 @@ func (st *step) do(ctx context.Context, s *Store, token secret.Secret) {
 	case "delete":
 		st.Places, err = s.Delete(ctx, ref)
 	case "library-get":
-		_, err = osKeyring{}.Get("keyfob:"+ref.Origin, ref.Context)
+		_, err = osKeyring{}.Get("keyfob:"+ref.Origin, ref.Context) //nolint:contextcheck // a Keyring knows no context
 	}
 	st.OK, st.None, st.Unavailable = err == nil, errors.Is(err, ErrNone), errors.Is(err, ErrUnavailable)
 	if err == nil {

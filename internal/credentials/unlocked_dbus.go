@@ -63,7 +63,7 @@ func opensUnasked(service, user string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, unlocked, err := lookUp(context.Background(), conn, 0, service, user) // the caller bounds it
+	_, unlocked, err := lookUp(conn.Context(), conn, 0, service, user)
 	return unlocked, err
 }
 

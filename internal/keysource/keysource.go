@@ -84,7 +84,7 @@ func (s *Source) kept(ctx context.Context) (Found, error) {
 	}
 	found, err := s.Kept(ctx)
 	if err != nil || found.IsZero() {
-		return Found{}, nil //nolint:nilerr // what can't be read is asked for
+		return Found{}, nil // what can't be read is asked for
 	}
 	limited, cancel := context.WithTimeout(ctx, CheckTimeout)
 	defer cancel()

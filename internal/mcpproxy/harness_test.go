@@ -167,7 +167,7 @@ func (g *gatekeeper) connect(t *testing.T, opts *mcp.ClientOptions, version stri
 	t.Helper()
 	b := start(t, g.access)
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, opts)
-	client.AddRoots(&mcp.Root{URI: "file:///home/ada"})
+	client.AddRoots(&mcp.Root{URI: "file:///home/ada"}) //nolint:staticcheck // deprecated, and spoken for another year
 	session, err := client.Connect(t.Context(), &mcp.IOTransport{Reader: b.out, Writer: b.in}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)

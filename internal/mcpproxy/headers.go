@@ -176,7 +176,8 @@ func argument(args map[string]json.RawMessage, path []string) (string, bool) {
 func encodeHeader(s string) string {
 	const prefix, suffix = "=?base64?", "?="
 	plain := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) < 0 && strings.TrimSpace(s) == s
-	if plain && !(strings.HasPrefix(s, prefix) && strings.HasSuffix(s, suffix)) {
+	encoded := strings.HasPrefix(s, prefix) && strings.HasSuffix(s, suffix)
+	if plain && !encoded {
 		return s
 	}
 	return prefix + base64.StdEncoding.EncodeToString([]byte(s)) + suffix
@@ -186,6 +187,7 @@ func encodeHeader(s string) string {
 func isToken(s string) bool {
 	const others = "!#$%&'*+-.^_`|~"
 	return s != "" && len(s) <= 128 && strings.IndexFunc(s, func(r rune) bool {
-		return !('0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || strings.ContainsRune(others, r))
+		known := '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || strings.ContainsRune(others, r)
+		return !known
 	}) < 0
 }

@@ -32,33 +32,40 @@ func (b *bridge) request(ctx context.Context, c *call) *rpcError {
 	if c.method == methodInitialize {
 		b.greet(c.message)
 	}
-	p := newPatience(ctx, headerTimeout)
+	ctx, p := newPatience(ctx, headerTimeout)
 	defer p.stop()
-	session := b.state().session
-	resp, e := b.post(p.ctx, c.message)
-	if e == nil && resp.StatusCode == http.StatusNotFound && session != "" && c.method != methodInitialize {
-		_ = resp.Body.Close()
-		if e = b.greetAgain(p, session); e == nil {
-			resp, e = b.post(p.ctx, c.message)
-		}
-	}
+	resp, e := b.postInSession(ctx, p, c)
 	if e != nil {
 		return e
 	}
-	return b.answer(p, c, resp)
+	defer func() { _ = resp.Body.Close() }()
+	return b.answer(ctx, p, c, resp)
 }
 
-// patience is a context that ends with ErrTimeout when the timer does.
+// postInSession sends a request once more, in a new session, if the server does not know the session any longer.
+func (b *bridge) postInSession(ctx context.Context, p patience, c *call) (*http.Response, *rpcError) {
+	session := b.state().session
+	resp, e := b.post(ctx, c.message)
+	if e != nil || resp.StatusCode != http.StatusNotFound || session == "" || c.method == methodInitialize {
+		return resp, e
+	}
+	_ = resp.Body.Close()
+	if e := b.greetAgain(ctx, p, session); e != nil {
+		return nil, e
+	}
+	return b.post(ctx, c.message)
+}
+
+// patience ends a context with ErrTimeout when its timer ends.
 type patience struct {
-	ctx   context.Context
 	timer *time.Timer
 	stop  func()
 }
 
-func newPatience(ctx context.Context, d time.Duration) patience {
+func newPatience(ctx context.Context, d time.Duration) (context.Context, patience) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(d, func() { cancel(mcpwire.ErrTimeout) })
-	return patience{ctx, timer, func() {
+	return ctx, patience{timer, func() {
 		timer.Stop()
 		cancel(nil)
 	}}
@@ -148,9 +155,8 @@ func (b *bridge) do(ctx context.Context, method string, to Access, out outgoing)
 	return b.http.Do(req)
 }
 
-// answer passes on what came for a request, and closes it.
-func (b *bridge) answer(p patience, c *call, resp *http.Response) *rpcError {
-	defer func() { _ = resp.Body.Close() }()
+// answer passes on what came for a request.
+func (b *bridge) answer(ctx context.Context, p patience, c *call, resp *http.Response) *rpcError {
 	if c.method == methodInitialize && resp.StatusCode == http.StatusOK {
 		if err := b.open(resp.Header); err != nil {
 			return failed("%v", err)
@@ -162,13 +168,13 @@ func (b *bridge) answer(p patience, c *call, resp *http.Response) *rpcError {
 		return b.refusal(p, c, media, resp)
 	case media == mediaEvents:
 		p.timer.Stop()
-		return b.follow(p.ctx, c, resp)
+		return b.follow(ctx, c, resp)
 	case media != mediaJSON:
 		return failed("the server answered HTTP %d with neither %s nor %s", resp.StatusCode, mediaJSON, mediaEvents)
 	}
 	doc, err := p.body(resp)
 	if err != nil {
-		return failed("%v", mcpwire.Reason(p.ctx, err))
+		return failed("%v", mcpwire.Reason(ctx, err))
 	}
 	done, e := b.deliver(c, doc)
 	if e == nil && !done {

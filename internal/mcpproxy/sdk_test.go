@@ -34,7 +34,7 @@ func newOfficial() *official {
 	}
 	tool("hello", func(context.Context, *mcp.CallToolRequest) (string, error) { return "héllo\u2028<&>", nil })
 	tool("sample", func(ctx context.Context, req *mcp.CallToolRequest) (string, error) {
-		got, err := req.Session.CreateMessage(ctx, &mcp.CreateMessageParams{MaxTokens: 5})
+		got, err := req.Session.CreateMessage(ctx, &mcp.CreateMessageParams{MaxTokens: 5}) //nolint:staticcheck // deprecated, and spoken for another year
 		if err != nil {
 			return "", err
 		}
@@ -48,7 +48,7 @@ func newOfficial() *official {
 		return got.Action, nil
 	})
 	tool("roots", func(ctx context.Context, req *mcp.CallToolRequest) (string, error) {
-		got, err := req.Session.ListRoots(ctx, nil)
+		got, err := req.Session.ListRoots(ctx, nil) //nolint:staticcheck // deprecated, and spoken for another year
 		if err != nil {
 			return "", err
 		}
@@ -66,7 +66,7 @@ func newOfficial() *official {
 	tool("cut", func(ctx context.Context, req *mcp.CallToolRequest) (string, error) {
 		for range 3 { // the client has to come back for each
 			req.Extra.CloseSSEStream(mcp.CloseSSEStreamArgs{RetryAfter: time.Millisecond})
-			if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "error", Data: "x"}); err != nil {
+			if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "error", Data: "x"}); err != nil { //nolint:staticcheck // deprecated, and spoken for another year
 				return "", err
 			}
 		}
@@ -100,23 +100,22 @@ func callTool(t *testing.T, s *mcp.ClientSession, name string) string {
 
 // heard is what the client was told.
 type heard struct {
-	mu       sync.Mutex
-	progress []float64
+	progress chan float64
 	changed  chan struct{}
 }
 
+func newHeard() *heard { return &heard{make(chan float64, 8), make(chan struct{}, 1)} }
+
 func (h *heard) options() *mcp.ClientOptions {
 	return &mcp.ClientOptions{
-		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-			return &mcp.CreateMessageResult{Model: "opus", Role: "assistant", Content: &mcp.TextContent{Text: "x"}}, nil
+		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated, and spoken for another year
+			return &mcp.CreateMessageResult{Model: "opus", Role: "assistant", Content: &mcp.TextContent{Text: "x"}}, nil //nolint:staticcheck // deprecated, and spoken for another year
 		},
 		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			return &mcp.ElicitResult{Action: "decline"}, nil
 		},
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.progress = append(h.progress, r.Params.Progress)
+			h.progress <- r.Params.Progress
 		},
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {
 			select {
@@ -137,7 +136,7 @@ func TestSessions(t *testing.T) {
 		for _, version := range []string{"", "2025-11-25", "2025-06-18", "2025-03-26"} {
 			t.Run(strings.TrimSpace(name+" "+version), func(t *testing.T) {
 				t.Parallel()
-				o, h := newOfficial(), &heard{changed: make(chan struct{}, 1)}
+				o, h := newOfficial(), newHeard()
 				g := serve(t, o.handler(opts))
 				s, _ := g.connect(t, h.options(), version)
 				if s.InitializeResult().ServerInfo.Name != "official" {
@@ -150,11 +149,16 @@ func TestSessions(t *testing.T) {
 						t.Errorf("%s: %q", tool, got)
 					}
 				}
-				h.mu.Lock()
-				if fmt.Sprint(h.progress) != "[0 1 2]" {
-					t.Errorf("progress %v", h.progress)
+				for want := range 3 { // the SDK does not wait for its handlers
+					select {
+					case got := <-h.progress:
+						if got != float64(want) {
+							t.Errorf("progress %v, want %d", got, want)
+						}
+					case <-time.After(patient):
+						t.Errorf("progress %d did not come", want)
+					}
 				}
-				h.mu.Unlock()
 				if opts.EventStore != nil && version != "2025-06-18" && version != "2025-03-26" {
 					if got := callTool(t, s, "cut"); got != "resumed" {
 						t.Errorf("cut: %q", got)
@@ -219,7 +223,7 @@ func TestStateless(t *testing.T) {
 			)}, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 				return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "routed"}}}, nil
 			})
-			h := &heard{changed: make(chan struct{}, 1)}
+			h := newHeard()
 			g := serve(t, o.handler(mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: plain, PropagateRequestCancellation: true}))
 			s, _ := g.connect(t, h.options(), "")
 			if got := s.InitializeResult().ProtocolVersion; got != "2026-07-28" {

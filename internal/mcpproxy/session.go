@@ -1,6 +1,7 @@
 package mcpproxy
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/keyfob/keyfob/internal/mcpwire"
@@ -28,7 +29,7 @@ func (b *bridge) open(h http.Header) error {
 
 // greetAgain makes the client's handshake again after the server has lost the session, as a server does that was started anew. The
 // client, whose transport has no sessions, hears nothing of it.
-func (b *bridge) greetAgain(p patience, lost string) *rpcError {
+func (b *bridge) greetAgain(ctx context.Context, p patience, lost string) *rpcError {
 	b.helloMu.Lock()
 	defer b.helloMu.Unlock()
 	if b.state().session != lost {
@@ -48,11 +49,12 @@ func (b *bridge) greetAgain(p patience, lost string) *rpcError {
 	}()
 	// The call is not among the pending ones: its answer goes nowhere.
 	c := &call{message: hello, cancel: func() {}}
-	resp, e := b.post(p.ctx, hello)
+	resp, e := b.post(ctx, hello)
 	if e != nil {
 		return e
 	}
-	if e := b.answer(p, c, resp); e != nil {
+	defer func() { _ = resp.Body.Close() }()
+	if e := b.answer(ctx, p, c, resp); e != nil {
 		return e
 	}
 	made = b.state().protocol != ""
@@ -60,7 +62,7 @@ func (b *bridge) greetAgain(p patience, lost string) *rpcError {
 		return failed("the server has lost the session and refuses a new one")
 	}
 	p.timer.Reset(headerTimeout)
-	b.tell(p.ctx, message{
+	b.tell(ctx, message{
 		kind: notification, method: methodInitialized, raw: []byte(`{"jsonrpc":"2.0","method":"` + methodInitialized + `"}`),
 	})
 	return nil

@@ -76,8 +76,8 @@ func (b *bridge) pass(c *call, resp *http.Response, at *position) (bool, *rpcErr
 // get takes up a stream after an event, or with none opens the session's own. Without a stream it returns the status; 0: there was
 // no answer.
 func (b *bridge) get(ctx context.Context, last string) (*http.Response, int) {
-	p := newPatience(ctx, briefTimeout)
-	resp, e := b.send(p.ctx, http.MethodGet, outgoing{wire: b.state(), last: last})
+	ctx, p := newPatience(ctx, briefTimeout)
+	resp, e := b.send(ctx, http.MethodGet, outgoing{wire: b.state(), last: last})
 	if e != nil {
 		p.stop()
 		return nil, 0
@@ -136,35 +136,39 @@ func (b *bridge) listen() {
 		b.heard = state.round
 	}
 	b.mu.Unlock()
-	if !fresh {
-		return
+	if fresh {
+		b.streams.Go(func() { b.hear(b.ctx, state.round) })
 	}
-	b.streams.Go(func() {
-		var at position
-		for tries := 0; ; tries++ {
-			if tries > 0 && b.wait(b.ctx, at.retry, tries-1) != nil {
-				return
-			}
-			if b.state().round != state.round { // there is another session
-				return
-			}
-			resp, status := b.get(b.ctx, at.last)
-			switch {
-			case resp == nil && status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusUnauthorized:
-				return // it has no such stream (405), or no longer this session (404)
-			case resp == nil:
-				continue
-			}
-			before := at.last
-			_, e := b.pass(nil, resp, &at)
-			_ = resp.Body.Close()
-			if e != nil {
-				b.Note("the server's stream can't be read: %s", e.Message)
-				return
-			}
-			if at.last != before {
-				tries = 0
-			}
+}
+
+// hear passes on the session's own stream, from one connection to the next, for as long as the handshake of the round holds.
+func (b *bridge) hear(ctx context.Context, round int) {
+	var at position
+	for tries := 0; b.state().round == round; tries++ {
+		if tries > 0 && b.wait(ctx, at.retry, tries-1) != nil {
+			return
 		}
-	})
+		resp, status := b.get(ctx, at.last)
+		if resp == nil {
+			if isFinal(status) || ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		before := at.last
+		_, e := b.pass(nil, resp, &at)
+		_ = resp.Body.Close()
+		if e != nil {
+			b.Note("the server's stream can't be read: %s", e.Message)
+			return
+		}
+		if at.last != before {
+			tries = 0
+		}
+	}
+}
+
+// isFinal says that there is no stream to wait for: the server has none (405), or no longer the session (404).
+func isFinal(status int) bool {
+	return status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusUnauthorized
 }

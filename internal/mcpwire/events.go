@@ -80,7 +80,7 @@ func (p *parser) field(line []byte) error {
 		}
 	case "retry":
 		if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
-			p.event.Retry = min(time.Duration(n)*time.Millisecond, maxRetry) //nolint:gosec // 31 bits
+			p.event.Retry = min(time.Duration(n)*time.Millisecond, maxRetry)
 		}
 	default:
 		return nil // a comment, or a field of a later day

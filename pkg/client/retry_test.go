@@ -160,3 +160,21 @@ func TestSameKeyOnEachTry(t *testing.T) {
 		}
 	})
 }
+
+// TestOnce holds that a client that has another way on makes a request a single time.
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(server.Close)
+	c, err := New(Config{URL: server.URL, Once: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Session(t.Context()); err == nil || asked != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}

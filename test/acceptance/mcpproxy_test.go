@@ -39,13 +39,22 @@ func TestProxyUnderTheSDK(t *testing.T) {
 		_ = service.Process.Signal(os.Interrupt)
 		_ = service.Wait()
 	})
-	var started struct{ Key struct{ ID, Name string } }
-	if err := json.NewDecoder(out).Decode(&started); err != nil {
+	if err := json.NewDecoder(out).Decode(new(struct{})); err != nil {
 		t.Fatal(err)
 	}
 	for _, version := range []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"} {
-		t.Run(version, func(t *testing.T) { //nolint:paralleltest // they disable one key
-			proxy := run(context.WithoutCancel(t.Context()), "mcp", "proxy", "--key", started.Key.ID, "--context", "local", "--org", "local")
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			var made struct{ Key struct{ ID string } }
+			doc, err := run(t.Context(), "keys", "create", "for "+version, "-o", "json").Output()
+			if err == nil {
+				err = json.Unmarshal(doc, &made)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := made.Key.ID
+			proxy := run(context.WithoutCancel(t.Context()), "mcp", "proxy", "--key", key, "--context", "local", "--org", "local")
 			var stderr bytes.Buffer
 			proxy.Stderr = &stderr
 			client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
@@ -69,16 +78,16 @@ func TestProxyUnderTheSDK(t *testing.T) {
 				}
 				return got.Content[0].(*mcp.TextContent).Text, nil
 			}
-			if said, err := whoami(); err != nil || !strings.Contains(said, started.Key.ID) {
+			if said, err := whoami(); err != nil || !strings.Contains(said, key) {
 				t.Errorf("whoami: %q, %v", said, err)
 			}
 			keys := func(verb string) {
-				if out, err := run(ctx, "keys", verb, started.Key.ID).CombinedOutput(); err != nil {
+				if out, err := run(ctx, "keys", verb, key).CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
 			}
 			keys("disable")
-			if said, err := whoami(); err == nil || !strings.Contains(err.Error(), "keyfob keys enable "+started.Key.ID) {
+			if said, err := whoami(); err == nil || !strings.Contains(err.Error(), "keyfob keys enable "+key) {
 				t.Errorf("after disable: %q, %v", said, err)
 			}
 			keys("enable")

@@ -3,7 +3,6 @@ package gate
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -117,7 +116,7 @@ func BenchmarkMCPProxy(b *testing.B) {
 // resident is the resident memory of a process in KiB.
 func resident(b *testing.B, pid int) int {
 	b.Helper()
-	status, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		b.Skipf("resident memory is read from /proc: %v", err)
 	}
