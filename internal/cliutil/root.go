@@ -38,26 +38,38 @@ func checkFlags(cmd *cobra.Command, _ []string) error {
 	if err == nil {
 		return nil
 	}
-	// What cobra's MarkFlags… methods leave at each flag of a group, the group's names in one string.
-	for _, group := range []struct {
-		annotation, together string
-	}{
-		{"cobra_annotation_mutually_exclusive", "%s can't be given together"},
-		{"cobra_annotation_required_if_others_set", "%s must be given together"},
-	} {
-		names := map[string]bool{}
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if f.Changed {
-				for _, members := range f.Annotations[group.annotation] {
-					names[members] = true
-				}
-			}
-		})
-		for members := range names {
-			return usageOf(cmd, UsageError(group.together, "--"+strings.Join(strings.Fields(members), ", --")))
+	for _, group := range flagGroups(cmd, "cobra_annotation_mutually_exclusive") {
+		if given := changed(cmd, group); len(given) > 1 {
+			return usageOf(cmd, UsageError("--%s can't be given together", strings.Join(given, ", --")))
+		}
+	}
+	for _, group := range flagGroups(cmd, "cobra_annotation_required_if_others_set") {
+		if given := changed(cmd, group); len(given) > 0 && len(given) < len(group) {
+			return usageOf(cmd, UsageError("--%s must be given together", strings.Join(group, ", --")))
 		}
 	}
 	return FlagError(cmd, err)
+}
+
+// flagGroups returns the names in each group of flags: cobra's MarkFlags… methods leave them at each flag of a group, in one
+// string.
+func flagGroups(cmd *cobra.Command, annotation string) [][]string {
+	var seen []string
+	var groups [][]string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, members := range f.Annotations[annotation] {
+			if !slices.Contains(seen, members) {
+				seen = append(seen, members)
+				groups = append(groups, strings.Fields(members))
+			}
+		}
+	})
+	return groups
+}
+
+// changed returns those of the flags that were given.
+func changed(cmd *cobra.Command, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !cmd.Flags().Changed(name) })
 }
 
 func globalFlag(flags *pflag.FlagSet, o config.Option) {
