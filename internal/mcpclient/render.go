@@ -186,3 +186,14 @@ func writeYAML(b *strings.Builder, lead, indent string, f edit.Field) error {
 	b.WriteString("\n")
 	return nil
 }
+
+// Start returns the text of a file made anew, before an entry is in it; empty: it needs nothing else. Only YAML files do.
+func (t Target) Start() (string, error) {
+	var b strings.Builder
+	for _, f := range t.Head {
+		if err := writeYAML(&b, "", "", f); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}

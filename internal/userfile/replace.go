@@ -61,15 +61,8 @@ func (c *change) apply(ctx context.Context) (err error) {
 
 // makeFolders makes the missing folders and returns them, the outermost first.
 func makeFolders(dir string) ([]string, error) {
-	var missing []string
-	for at := dir; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
-			break
-		}
-		missing = append([]string{at}, missing...)
-	}
 	var made []string
-	for _, at := range missing {
+	for _, at := range missing(dir) {
 		err := os.Mkdir(at, folderMode)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			removeFolders(made)
@@ -80,6 +73,13 @@ func makeFolders(dir string) ([]string, error) {
 		}
 	}
 	return made, nil
+}
+
+func missing(dir string) []string {
+	if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+		return nil
+	}
+	return append(missing(filepath.Dir(dir)), dir)
 }
 
 // removeFolders takes away the folders that are empty, the innermost first.
@@ -199,3 +199,6 @@ func (c *change) verify() error {
 	}
 	return nil
 }
+
+// MissingFolders returns the folders that have to be made for a file, the outermost first.
+func MissingFolders(path string) []string { return missing(filepath.Dir(path)) }

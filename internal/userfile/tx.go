@@ -118,8 +118,8 @@ func (tx *Tx) staged(f File) *change {
 
 // Commit makes the changes, all or none, and records them as the last ones, which what describes. After an error every file
 // is as it was, or another program's: then the error names it. ErrChanged: somebody else changed a file meanwhile; the work
-// has to begin again with a new Read.
-func (tx *Tx) Commit(ctx context.Context, what string) error {
+// has to begin again with a new Read. The Record is empty where there was nothing to change.
+func (tx *Tx) Commit(ctx context.Context, what string) (Record, error) {
 	tx.changes = slices.DeleteFunc(tx.changes, func(c *change) bool {
 		if c.remove {
 			return !c.file.Exists
@@ -127,14 +127,14 @@ func (tx *Tx) Commit(ctx context.Context, what string) error {
 		return c.file.Exists && c.sum() == c.file.sum && c.mode == c.file.Mode()
 	})
 	if len(tx.changes) == 0 {
-		return nil
+		return Record{}, nil
 	}
 	if err := tx.keepCopies(); err != nil {
-		return err
+		return Record{}, err
 	}
 	r := tx.record(what)
 	if err := tx.store.begin(r, tx.changes); err != nil {
-		return err
+		return Record{}, err
 	}
 	for i, c := range tx.changes {
 		err := c.apply(ctx)
@@ -143,12 +143,12 @@ func (tx *Tx) Commit(ctx context.Context, what string) error {
 			err = tx.store.write(r) // so that a rollback knows the folders
 		}
 		if err != nil {
-			return tx.store.rollBack(ctx, r, err)
+			return Record{}, tx.store.rollBack(ctx, r, err)
 		}
 	}
 	r.State = stateDone
 	if err := tx.store.write(r); err != nil {
-		return tx.store.rollBack(ctx, r, err)
+		return Record{}, tx.store.rollBack(ctx, r, err)
 	}
 	for _, c := range tx.changes {
 		if c.remove {
@@ -156,17 +156,7 @@ func (tx *Tx) Commit(ctx context.Context, what string) error {
 		}
 	}
 	tx.changes = nil
-	return nil
-}
-
-// Made returns the folders that the last Commit of the Store made for the file.
-func (r Record) Made(path string) []string {
-	for _, f := range r.Files {
-		if f.Path == path {
-			return f.Made
-		}
-	}
-	return nil
+	return r, nil
 }
 
 // keepCopies makes the pristine copies.

@@ -47,7 +47,8 @@ func in(tb testing.TB, s Store, work func(*Tx)) error {
 	must(tb, err)
 	defer tx.Close()
 	work(tx)
-	return tx.Commit(tb.Context(), "a test")
+	_, err = tx.Commit(tb.Context(), "a test")
+	return err
 }
 
 // set has a file hold text.
