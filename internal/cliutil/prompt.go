@@ -24,6 +24,20 @@ func (o *Output) ConfirmByName(ctx context.Context, question, name string) error
 	return nil
 }
 
+// Confirm asks a question that is answered yes or no. Anything but yes, and the end of input, is no; Ctrl-C is ErrCancelled.
+func (o *Output) Confirm(ctx context.Context, question string) (bool, error) {
+	_, _ = fmt.Fprintf(o.IO.ErrOut, "%s [y/N] ", Printable(question))
+	line, err := o.readLine(ctx)
+	if err != nil {
+		if ctx.Err() == nil { // the end of input
+			return false, nil
+		}
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
 // readLine reads a line of stdin; a person may take their time, but Ctrl-C ends the wait.
 func (o *Output) readLine(ctx context.Context) (string, error) {
 	type result struct {

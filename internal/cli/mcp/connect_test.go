@@ -49,7 +49,7 @@ func connectTo(t *testing.T, id string, asText bool, open func(string) error) (k
 	err = connectRun(t.Context(), &ConnectOptions{
 		Session: func(context.Context) (*cliutil.Session, error) { return &cliutil.Session{Client: c, Org: "acme"}, nil },
 		Open:    open, Out: &cliutil.Output{Format: cliutil.FormatTable, IO: streams},
-		Client: known, Shell: shellquote.Sh, Print: asText,
+		Clients: []mcpclient.Client{known}, Shell: shellquote.Sh, Print: asText,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ KEYFOB_TOKEN, and where the session lies in an encrypted file, nothing is kept a
 Nobody is asked for anything: a locked keyring is an error. It ends within four seconds.`,
 		Example: `$ keyfob mcp headers --key key_01jd8xq3v5c7n9p1r3t5w7y9za
 $ keyfob mcp headers --key ci --context work --org acme
-$ curl -H "$(keyfob mcp headers --key ci | jq -r '"Authorization: " + .Authorization')" https://keys.example.com/v1/self`,
+$ keyfob mcp headers --key ci | jq -r '"Authorization: " + .Authorization' | curl -H @- https://keys.example.com/v1/self`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			access, err := newKeyAccess(f, key)

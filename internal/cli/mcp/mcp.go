@@ -14,8 +14,11 @@ func NewCmdMCP(f *cliutil.Factory) *cobra.Command {
 		Use:   "mcp",
 		Short: "Connect AI clients to the hosted MCP server",
 		Example: `$ keyfob mcp connect --client claude-code
-$ keyfob mcp connect --client cursor --print
-$ keyfob mcp clients --detected`,
+$ keyfob mcp connect --client all --apply
+$ keyfob mcp status`,
 	}
-	return cliutil.Group(cmd, NewCmdConnect(f, nil), NewCmdClients(f, nil), NewCmdHeaders(f, nil), NewCmdProxy(f, nil))
+	return cliutil.Group(cmd,
+		NewCmdAudit(f, nil), NewCmdClients(f, nil), NewCmdConnect(f, nil), NewCmdDisconnect(f, nil), NewCmdHeaders(f, nil), NewCmdProxy(f, nil),
+		NewCmdStatus(f, nil), NewCmdTest(f, nil), NewCmdUndo(f, nil),
+	)
 }
