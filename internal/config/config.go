@@ -17,6 +17,9 @@ import (
 	"github.com/spf13/viper"
 )
 
+// EnvDir is the variable that names the folder of the configuration.
+const EnvDir = "KEYFOB_CONFIG_DIR"
+
 // configFile is the user's own file in the folder of the configuration.
 const configFile = "config.yaml"
 
@@ -221,7 +224,7 @@ func oneLine(err error) string {
 // Dir returns the folder of the configuration: KEYFOB_CONFIG_DIR, else keyfob below the user's configuration folder
 // (XDG Base Directory Specification; %AppData% on Windows).
 func Dir(env func(string) string, goos string) (string, error) {
-	return userDir(env, goos, "KEYFOB_CONFIG_DIR", "XDG_CONFIG_HOME", "AppData", ".config")
+	return userDir(env, goos, EnvDir, "XDG_CONFIG_HOME", "AppData", ".config")
 }
 
 // DataDir returns the folder of a local service's data: KEYFOB_DATA_DIR, else keyfob below the user's data folder

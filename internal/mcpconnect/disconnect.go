@@ -117,6 +117,18 @@ func (c Connector) removeOne(tx *userfile.Tx, known connection) (Step, error) {
 	return step, nil
 }
 
+// InUse says that a client which Keyfob has connected runs it for the key.
+func (c Connector) InUse(keyID string) bool {
+	f, err := userfile.Read(c.ledger())
+	if err != nil {
+		return true // which keeps what it may need
+	}
+	list, err := parseLedger(f)
+	return err != nil || slices.ContainsFunc(list.Connections, func(known connection) bool {
+		return known.KeyID == keyID && (known.Rung == mcpclient.RungHelper || known.Rung == mcpclient.RungProxy)
+	})
+}
+
 // TakeBack undoes a Connect, unless another change came after it.
 func (c Connector) TakeBack(ctx context.Context, change Change) error {
 	if change.at.IsZero() {

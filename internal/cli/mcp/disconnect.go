@@ -18,7 +18,9 @@ import (
 type DisconnectOptions struct {
 	Session   func(context.Context) (*cliutil.Session, error)
 	Connector func() (mcpconnect.Connector, error)
-	Out       *cliutil.Output
+	// Forget removes the secret of a key that was kept for the helper.
+	Forget func(ctx context.Context, keyID string) error
+	Out    *cliutil.Output
 
 	Clients   []mcpclient.Client
 	RetireKey bool
@@ -27,7 +29,9 @@ type DisconnectOptions struct {
 
 // NewCmdDisconnect returns "keyfob mcp disconnect". runF replaces disconnectRun in tests.
 func NewCmdDisconnect(f *cliutil.Factory, runF func(context.Context, *DisconnectOptions) error) *cobra.Command {
-	opts := &DisconnectOptions{Session: f.Session, Connector: func() (mcpconnect.Connector, error) { return newConnector(f) }}
+	opts := &DisconnectOptions{
+		Session: f.Session, Forget: forget(f), Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+	}
 	var clients clientFlag
 	cmd := &cobra.Command{
 		Use:   "disconnect --client CLIENT",
@@ -82,6 +86,9 @@ func disconnectRun(ctx context.Context, opts *DisconnectOptions) error {
 	if err != nil {
 		return failure(err)
 	}
+	if !opts.DryRun {
+		forgetAll(ctx, opts, connector, steps)
+	}
 	doc := disconnected{DryRun: opts.DryRun, Results: results(steps)}
 	if opts.RetireKey && !opts.DryRun {
 		if doc.Retired, err = retire(ctx, opts.Out, at, steps); err != nil {
@@ -92,6 +99,19 @@ func disconnectRun(ctx context.Context, opts *DisconnectOptions) error {
 		return opts.Out.Object(doc)
 	}
 	return reportRemoval(opts, steps)
+}
+
+// forgetAll removes the secrets that were kept for helpers and that no client needs any more. One that stays is as safe as the
+// session beside it.
+func forgetAll(ctx context.Context, opts *DisconnectOptions, connector mcpconnect.Connector, steps []mcpconnect.Step) {
+	for _, s := range steps {
+		if s.KeyID == "" || s.Rung != mcpclient.RungHelper && s.Rung != mcpclient.RungProxy || connector.InUse(s.KeyID) {
+			continue
+		}
+		if err := opts.Forget(ctx, s.KeyID); err != nil {
+			opts.Out.Note("note: the secret that was kept for %s could not be removed: %v", s.Client, err)
+		}
+	}
 }
 
 func reportRemoval(opts *DisconnectOptions, steps []mcpconnect.Step) error {

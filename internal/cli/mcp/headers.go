@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/completion"
+	"github.com/keyfob/keyfob/internal/config"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -20,7 +21,7 @@ type HeadersOptions struct {
 // NewCmdHeaders returns "keyfob mcp headers". runF replaces headersRun in tests.
 func NewCmdHeaders(f *cliutil.Factory, runF func(context.Context, *HeadersOptions) error) *cobra.Command {
 	opts := &HeadersOptions{}
-	var key string
+	var key, dir string
 	cmd := &cobra.Command{
 		Use:   "headers --key KEY",
 		Short: "Print the headers that an AI client connects with",
@@ -36,7 +37,7 @@ $ keyfob mcp headers --key ci --context work --org acme
 $ keyfob mcp headers --key ci | jq -r '"Authorization: " + .Authorization' | curl -H @- https://keys.example.com/v1/self`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			access, err := newKeyAccess(f, key)
+			access, err := newKeyAccess(f, key, dir)
 			if err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ $ keyfob mcp headers --key ci | jq -r '"Authorization: " + .Authorization' | cur
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, headersRun)
 		},
 	}
-	keyFlag(cmd, f, &key)
+	keyFlag(cmd, f, &key, &dir)
 	return cmd
 }
 
@@ -61,17 +62,27 @@ func headersRun(ctx context.Context, opts *HeadersOptions) error {
 	return opts.Out.ObjectLine(map[string]string{"Authorization": "Bearer " + s.Reveal()})
 }
 
-// keyFlag declares --key of the verbs that a client runs.
-func keyFlag(cmd *cobra.Command, f *cliutil.Factory, key *string) {
+// keyFlag declares the flags of the verbs that a client runs.
+func keyFlag(cmd *cobra.Command, f *cliutil.Factory, key, dir *string) {
 	cmd.Flags().StringVar(key, "key", "", "id or name of the `KEY`; an id is found without asking the service")
+	cmd.Flags().StringVar(dir, "config-dir", "", "`DIR` of the configuration, for clients that do not have KEYFOB_CONFIG_DIR")
 	cliutil.CompleteFlagWith(cmd, "key", completion.Key(f))
 }
 
-func newKeyAccess(f *cliutil.Factory, key string) (*keyAccess, error) {
+func newKeyAccess(f *cliutil.Factory, key, dir string) (*keyAccess, error) {
 	if key == "" {
 		err := cliutil.UsageError("--key is required")
 		err.Hint = "see the ids with `keyfob keys list`"
 		return nil, err
+	}
+	if dir != "" {
+		env := f.Env
+		f.Env = func(name string) string {
+			if name == config.EnvDir {
+				return dir
+			}
+			return env(name)
+		}
 	}
 	return &keyAccess{f: f, key: key, note: func(format string, args ...any) {
 		(&cliutil.Output{IO: f.IO}).Note(format, args...)

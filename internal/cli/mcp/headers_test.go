@@ -76,7 +76,7 @@ func TestServerAccess(t *testing.T) {
 				"HOME": t.TempDir(), "KEYFOB_URL": server.URL, "KEYFOB_ORG": "acme", "KEYFOB_TOKEN": secret.New(secret.Session).Reveal(),
 			}
 			streams, _, _, _ := cliutil.TestStreams()
-			access, err := newKeyAccess(cliutil.NewFactory(streams, func(name string) string { return env[name] }), "key_1")
+			access, err := newKeyAccess(cliutil.NewFactory(streams, func(name string) string { return env[name] }), "key_1", "")
 			if err != nil {
 				t.Fatal(err)
 			}

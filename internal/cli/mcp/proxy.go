@@ -24,7 +24,7 @@ type ProxyOptions struct {
 // NewCmdProxy returns "keyfob mcp proxy". runF replaces proxyRun in tests.
 func NewCmdProxy(f *cliutil.Factory, runF func(context.Context, *ProxyOptions) error) *cobra.Command {
 	opts := &ProxyOptions{}
-	var key, address string
+	var key, dir, address string
 	cmd := &cobra.Command{
 		Use:   "proxy --key KEY",
 		Short: "Connect a client that speaks MCP over stdio only",
@@ -38,7 +38,7 @@ $ keyfob mcp proxy --key ci --context work --org acme
 $ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | keyfob mcp proxy --key ci`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			access, err := newKeyAccess(f, key)
+			access, err := newKeyAccess(f, key, dir)
 			if err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ $ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | keyfob mcp proxy --key ci`,
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, proxyRun)
 		},
 	}
-	keyFlag(cmd, f, &key)
+	keyFlag(cmd, f, &key, &dir)
 	cmd.Flags().StringVar(&address, "url", "", "another `URL` of the same MCP server")
 	return cmd
 }
