@@ -44,7 +44,7 @@ func BenchmarkPut(b *testing.B) {
 					b.SetBytes(int64(len(doc)))
 					b.ReportAllocs()
 					for b.Loop() {
-						if _, err := edit.Put(f, doc, mapped, "ours", server()); err != nil {
+						if _, err := edit.Put(f, doc, mapped(), "ours", server()); err != nil {
 							b.Fatal(err)
 						}
 					}

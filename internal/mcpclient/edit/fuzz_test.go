@@ -32,7 +32,7 @@ func readsJSONC(text []byte) error {
 func readsTOML(text []byte) error {
 	p := unstable.Parser{}
 	p.Reset(text)
-	for p.NextExpression() { //nolint:revive // only reads
+	for p.NextExpression() {
 	}
 	return p.Error()
 }
@@ -58,7 +58,7 @@ func fuzz(f *testing.F, format edit.Format, reads func([]byte) error) {
 		f.Add(doc, true)
 	}
 	f.Fuzz(func(t *testing.T, doc string, list bool) {
-		at := mapped
+		at := mapped()
 		if list {
 			at.Key = "name"
 		}

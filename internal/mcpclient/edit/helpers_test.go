@@ -26,7 +26,7 @@ func helper() edit.Object {
 	return edit.Object{{Name: "url", Value: "https://y.test/mcp"}, {Name: "headersHelper", Value: "keyfob mcp headers"}}
 }
 
-var mapped = edit.Place{Path: []string{"mcp"}}
+func mapped() edit.Place { return edit.Place{Path: []string{"mcp"}} }
 
 // failer is what testing.TB and rapid.T share.
 type failer interface {
@@ -106,8 +106,7 @@ func checkUpdate(t failer, f edit.Format, text string, at edit.Place) string {
 
 func checkError(t failer, doc string, err error) {
 	t.Helper()
-	var e *edit.Error
-	if !errors.As(err, &e) {
+	if _, ok := errors.AsType[*edit.Error](err); !ok {
 		t.Fatalf("not an *edit.Error: %v\n%q", err, doc)
 	}
 	if errors.Is(err, edit.ErrInternal) {

@@ -120,6 +120,4 @@ func (d *jsonDoc) remove(trace Trace) ([]byte, bool, error) {
 	return apply(d.data, jsonFlow().withdraw(d.data, d.trail, len(d.Path), trace)), true, nil
 }
 
-func (d *jsonDoc) outside() ([]string, error) {
-	return d.trail.outside(d.data, 0), nil
-}
+func (d *jsonDoc) outside(sum *digest) { d.trail.outside(sum, d.data, 0) }

@@ -134,12 +134,12 @@ func TestPutArguments(t *testing.T) {
 		ours  string
 		kind  string
 	}{
-		{"format", "ini", mapped, nil, "ours", "shape"},
+		{"format", "ini", mapped(), nil, "ours", "shape"},
 		{"no place", edit.JSON, edit.Place{}, nil, "ours", "shape"},
-		{"name", edit.JSON, mapped, nil, "\xff", "encoding"},
-		{"value", edit.JSON, mapped, edit.Object{{Name: "a", Value: "\xff"}}, "ours", "encoding"},
-		{"type", edit.JSON, mapped, edit.Object{{Name: "a", Value: 1.5}}, "ours", "shape"},
-		{"twice", edit.JSON, mapped, edit.Object{{Name: "a", Value: 1}, {Name: "a", Value: 2}}, "ours", "shape"},
+		{"name", edit.JSON, mapped(), nil, "\xff", "encoding"},
+		{"value", edit.JSON, mapped(), edit.Object{{Name: "a", Value: "\xff"}}, "ours", "encoding"},
+		{"type", edit.JSON, mapped(), edit.Object{{Name: "a", Value: 1.5}}, "ours", "shape"},
+		{"twice", edit.JSON, mapped(), edit.Object{{Name: "a", Value: 1}, {Name: "a", Value: 2}}, "ours", "shape"},
 		{"other name", edit.YAML, place("mcp:name"), edit.Object{{Name: "name", Value: "x"}}, "ours", "shape"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,16 +161,16 @@ func TestStrings(t *testing.T) {
 		for _, f := range formats() {
 			for _, doc := range []string{"", map[edit.Format]string{edit.TOML: "mcp = {}", edit.YAML: "mcp: {a: 1}"}[f]} {
 				entry := edit.Object{{Name: "v", Value: s}, {Name: s + "k", Value: []any{s, edit.Object{{Name: s, Value: s}}}}}
-				res, err := edit.Put(f, []byte(doc), mapped, s+"n", entry)
+				res, err := edit.Put(f, []byte(doc), mapped(), s+"n", entry)
 				if err != nil {
 					t.Errorf("%s %q: %v", f, s, err)
 					continue
 				}
-				again, err := edit.Put(f, res.Data, mapped, s+"n", entry)
+				again, err := edit.Put(f, res.Data, mapped(), s+"n", entry)
 				if err != nil || again.Changed {
 					t.Errorf("%s %q: again changed %v, %v\n%s", f, s, again.Changed, err, res.Data)
 				}
-				out, _, err := edit.Remove(f, res.Data, mapped, s+"n", res.Trace)
+				out, _, err := edit.Remove(f, res.Data, mapped(), s+"n", res.Trace)
 				if err != nil || string(out) != doc {
 					t.Errorf("%s %q: %v, %q", f, s, err, out)
 				}

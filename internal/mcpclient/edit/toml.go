@@ -79,7 +79,6 @@ func readTOML(data []byte, to target) (document, error) {
 
 // checkKind refuses a statement that makes something else of the place, and finds the host.
 func (d *tomlDoc) checkKind(i int, s stmt, isList bool) error {
-	name := dotted(s.path)
 	switch {
 	case !hasPrefix(d.Path, s.path) && !hasPrefix(s.path, d.Path):
 		return nil
@@ -88,7 +87,7 @@ func (d *tomlDoc) checkKind(i int, s stmt, isList bool) error {
 		d.host = i
 	case s.kind == unstable.ArrayTable && len(s.path) < len(d.Path),
 		s.kind == unstable.ArrayTable && len(s.path) == len(d.Path) && d.Key == "":
-		return errAt(ErrShape, d.data, s.start, "%q is a list, and should be a mapping", name)
+		return errAt(ErrShape, d.data, s.start, "%q is a list, and should be a mapping", dotted(s.path))
 	case d.Key != "" && !isList && hasPrefix(s.path, d.Path) && (s.kind != unstable.ArrayTable || len(s.path) > len(d.Path)):
 		return errAt(ErrShape, d.data, s.start, "%q is a mapping, and should be a list", dotted(d.Path))
 	}
@@ -237,18 +236,18 @@ func (d *tomlDoc) hosted() bool { return d.host >= 0 && len(d.trail.at) > len(d.
 
 func (d *tomlDoc) hostItem() item { return d.trail.end().items[d.trail.at[len(d.rest.Path)]] }
 
-func (d *tomlDoc) outside() ([]string, error) {
-	var list []string
+func (d *tomlDoc) outside(sum *digest) {
+	mine := d.mine
 	for i, s := range d.list {
 		switch {
-		case slices.Contains(d.mine, i):
-		case i == d.host:
-			if within := d.trail.outside(d.data, 0); len(within) > 0 {
-				list = append(append(list, dotted(s.path)), within...)
-			}
-		default:
-			list = append(list, s.kind.String()+" "+dotted(s.path), string(d.data[s.start:s.end]))
+		case len(mine) > 0 && mine[0] == i:
+			mine = mine[1:]
+		case i != d.host:
+			sum.add(d.data[s.start:s.end])
+		case !d.trail.bare(0):
+			sum.add(d.data[s.start:s.value])
+			d.trail.outside(sum, d.data, 0)
+			sum.addString("end")
 		}
 	}
-	return list, nil
 }

@@ -16,9 +16,13 @@ func (d *tomlDoc) remove(trace Trace) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	runs := d.runs(d.mine)
-	if start, end := runs[0][0], runs[0][1]; len(runs) == 1 && trace != (Trace{}) &&
-		bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {
-		return apply(d.data, []splice{{start - len(trace.Before), end + len(trace.After), trace.Was}}), true, nil
+	end := runs[0][1]
+	head, traced := bytes.CutSuffix(d.data[:runs[0][0]], []byte(trace.Before))
+	if trace.After != "" && len(head) > 0 && !bytes.HasSuffix(head, []byte("\n")) {
+		traced = false // that was the line end of what is above, and no blank line
+	}
+	if traced && len(runs) == 1 && trace != (Trace{}) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {
+		return apply(d.data, []splice{{len(head), end + len(trace.After), trace.Was}}), true, nil
 	}
 	return apply(d.data, cutLines(d.data, runs, 0)), true, nil
 }

@@ -1,17 +1,14 @@
 package edit
 
-import (
-	"slices"
-
-	"github.com/pelletier/go-toml/v2/unstable"
-)
+import "github.com/pelletier/go-toml/v2/unstable"
 
 // defs watches that nothing is defined twice. go-toml can tell too, but takes half a minute for a large file with many tables,
 // and refuses whole numbers beyond 64 bits anywhere.
 type defs struct {
 	data []byte
-	root *def
-	at   *def // the table that keys go to
+	all  map[slot]*def
+	at   int32 // the table that keys go to
+	last int32 // the last id given; 0 is the root's
 }
 
 type defKind int
@@ -20,29 +17,30 @@ const (
 	defImplied defKind = iota // a table named on the way to another
 	defTable                  // by its header
 	defDotted                 // by a dotted key
-	defArray                  // an array of tables; below holds the last one's content
+	defArray                  // an array of tables; its id is the last one's
 	defValue                  // a value, inline tables and arrays included
 )
 
 type def struct {
-	kind  defKind
-	off   int
-	below map[string]*def
+	kind defKind
+	off  int
+	id   int32 // of what is below it
+}
+
+// A slot is a name below a def.
+type slot struct {
+	below int32
+	name  string
 }
 
 func newDefs(data []byte) *defs {
-	root := &def{}
-	return &defs{data: data, root: root, at: root}
+	return &defs{data: data, all: map[slot]*def{}}
 }
 
-func (d *def) sub(name string) *def { return d.below[name] }
-
-func (d *def) make(name string, kind defKind, off int) *def {
-	if d.below == nil {
-		d.below = map[string]*def{}
-	}
-	n := &def{kind: kind, off: off}
-	d.below[name] = n
+func (ds *defs) make(below int32, name string, kind defKind, off int) *def {
+	ds.last++
+	n := &def{kind: kind, off: off, id: ds.last}
+	ds.all[slot{below, name}] = n
 	return n
 }
 
@@ -53,50 +51,52 @@ func (ds *defs) add(s stmt, e *unstable.Node) error {
 		}
 		return ds.key(ds.at, s.path[len(s.path)-s.key:], s.start)
 	}
-	at := ds.root
+	var at int32 // the root
 	last := len(s.path) - 1
 	for _, name := range s.path[:last] {
-		next := at.sub(name)
+		next := ds.all[slot{at, name}]
 		if next == nil {
-			next = at.make(name, defImplied, s.start)
+			next = ds.make(at, name, defImplied, s.start)
 		} else if next.kind == defValue {
 			return errTwice(ds.data, name, next.off, s.start)
 		}
-		at = next
+		at = next.id
 	}
 	name := s.path[last]
-	have := at.sub(name)
+	have := ds.all[slot{at, name}]
 	switch {
 	case have == nil && s.kind == unstable.ArrayTable:
-		have = at.make(name, defArray, s.start)
+		have = ds.make(at, name, defArray, s.start)
 	case have == nil:
-		have = at.make(name, defTable, s.start)
+		have = ds.make(at, name, defTable, s.start)
 	case s.kind == unstable.ArrayTable && have.kind == defArray:
-		have.below = nil
+		ds.last++
+		have.id = ds.last // a new element, in which nothing is defined
 	case s.kind == unstable.Table && have.kind == defImplied:
 		have.kind, have.off = defTable, s.start
 	default:
 		return errTwice(ds.data, name, have.off, s.start)
 	}
-	ds.at = have
+	ds.at = have.id
 	return nil
 }
 
 // key defines a value below a table.
-func (ds *defs) key(at *def, path []string, off int) error {
+func (ds *defs) key(at int32, path []string, off int) error {
 	for i, name := range path {
-		next := at.sub(name)
+		next := ds.all[slot{at, name}]
 		switch {
 		case i == len(path)-1 && next == nil:
-			at.make(name, defValue, off)
+			ds.make(at, name, defValue, off)
+			return nil
 		case i == len(path)-1:
 			return errTwice(ds.data, name, next.off, off)
 		case next == nil:
-			next = at.make(name, defDotted, off)
+			next = ds.make(at, name, defDotted, off)
 		case next.kind != defDotted && next.kind != defImplied:
 			return errTwice(ds.data, name, next.off, off)
 		}
-		at = next
+		at = next.id
 	}
 	return nil
 }
@@ -106,7 +106,8 @@ func (ds *defs) inline(v *unstable.Node) error {
 	if v.Kind != unstable.InlineTable && v.Kind != unstable.Array {
 		return nil
 	}
-	table := &def{}
+	ds.last++
+	table := ds.last
 	it := v.Children()
 	for it.Next() {
 		n := it.Node()
@@ -115,7 +116,7 @@ func (ds *defs) inline(v *unstable.Node) error {
 			for k := n.Key(); k.Next(); {
 				path = append(path, string(k.Node().Data))
 			}
-			if err := ds.key(table, slices.Clip(path), int(n.Raw.Offset)); err != nil {
+			if err := ds.key(table, path, int(n.Raw.Offset)); err != nil {
 				return err
 			}
 			n = n.Value()

@@ -3,7 +3,6 @@ package edit
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +26,8 @@ func scanTOML(data []byte) (list []stmt, comments []int, err error) {
 	p := unstable.Parser{KeepComments: true}
 	p.Reset(data)
 	defs := newDefs(data)
+	names := map[string]string{} // so that each is kept once
+	var key, paths []string      // paths backs those of all statements
 	head := -1
 	for p.NextExpression() {
 		e := p.Expression()
@@ -35,6 +36,7 @@ func scanTOML(data []byte) (list []stmt, comments []int, err error) {
 			continue
 		}
 		s := stmt{kind: e.Kind, head: head}
+		key = key[:0]
 		first, last := -1, 0
 		it := e.Key()
 		for it.Next() {
@@ -43,15 +45,20 @@ func scanTOML(data []byte) (list []stmt, comments []int, err error) {
 				first = int(k.Raw.Offset)
 			}
 			last = int(k.Raw.Offset + k.Raw.Length)
-			s.path = append(s.path, string(k.Data))
+			name, ok := names[string(k.Data)]
+			if !ok {
+				name = string(k.Data)
+				names[name] = name
+			}
+			key = append(key, name)
 		}
-		s.key = len(s.path)
+		s.key = len(key)
 		if e.Kind == unstable.KeyValue {
 			s.start, s.end = int(e.Raw.Offset), int(e.Raw.Offset+e.Raw.Length)
 			s.colon = last + bytes.IndexByte(data[last:], '=')
 			s.value = s.colon + 1 + spaces(data[s.colon+1:])
 			if head >= 0 {
-				s.path = slices.Concat(list[head].path, s.path)
+				s.path = list[head].path
 			}
 		} else {
 			s.start = bytes.LastIndexByte(data[:first], '[')
@@ -62,6 +69,9 @@ func scanTOML(data []byte) (list []stmt, comments []int, err error) {
 			}
 			s.head, head = -1, len(list)
 		}
+		from := len(paths)
+		paths = append(append(paths, s.path...), key...)
+		s.path = paths[from:len(paths):len(paths)]
 		if err := defs.add(s, e); err != nil {
 			return nil, nil, err
 		}

@@ -268,19 +268,28 @@ func (f flow) withdraw(data []byte, t trail, level int, trace Trace) []splice {
 	return f.cut(data, t.nodes[level], t.at[level], trace)
 }
 
-// outside lists what stands beside the trail from a level on.
-func (t trail) outside(data []byte, level int) []string {
+// outside sums up what stands beside the trail from a level on. A container is no more than what it holds: Put and Remove may
+// make one or take it away.
+func (t trail) outside(sum *digest, data []byte, level int) {
 	if level >= len(t.nodes) {
-		return nil
+		return
 	}
-	var list []string
 	for i, it := range t.nodes[level].items {
 		if level >= len(t.at) || i != t.at[level] {
-			list = append(list, string(data[it.start:it.value.end]))
-		} else if within := t.outside(data, level+1); len(within) > 0 {
-			// A container is no more than what it holds: Put and Remove may make one or take it away.
-			list = append(slices.Concat(list, []string{"in"}, within), "out")
+			sum.add(data[it.start:it.value.end])
+		} else if !t.bare(level + 1) {
+			sum.addString("in")
+			t.outside(sum, data, level+1)
+			sum.addString("out")
 		}
 	}
-	return list
+}
+
+// bare says that nothing stands beside the trail from a level on.
+func (t trail) bare(level int) bool {
+	if level >= len(t.nodes) {
+		return true
+	}
+	n := len(t.nodes[level].items)
+	return n == 0 || n == 1 && level < len(t.at) && t.bare(level+1)
 }

@@ -144,15 +144,23 @@ func (d *yamlDoc) remove(trace Trace) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	alone := len(n.Content) == 1 || n.Kind == yaml.MappingNode && len(n.Content) == 2
-	if created > 0 || trace.Whole && level > 0 || !alone && (trace.Whole || trace.Was != "") {
-		trace = Trace{}
-	}
-	if trace != (Trace{}) && bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After)) {
+	if created == 0 && d.holds(trace, level, start, end) {
 		return apply(d.data, []splice{{start - len(trace.Before), end + len(trace.After), trace.Was}}), true, nil
 	}
 	list, err := d.cut(n, d.at[level])
 	return apply(d.data, list), true, err
+}
+
+// holds says that what surrounds the lines is still as the trace has it.
+func (d *yamlDoc) holds(trace Trace, level, start, end int) bool {
+	n := d.chain[level]
+	alone := len(n.Content) == 1 || n.Kind == yaml.MappingNode && len(n.Content) == 2
+	switch {
+	case trace == (Trace{}), trace.Whole && level > 0, (trace.Whole || trace.Was != "") && !alone:
+		return false
+	default:
+		return bytes.HasSuffix(d.data[:start], []byte(trace.Before)) && bytes.HasPrefix(d.data[end:], []byte(trace.After))
+	}
 }
 
 // cut removes the lines of a key with its value, or of an element.

@@ -213,7 +213,7 @@ func TestZoo(t *testing.T) {
 		for _, x := range exhibits {
 			t.Run(string(f)+" "+x.name, func(t *testing.T) {
 				t.Parallel()
-				at := mapped
+				at := mapped()
 				if x.at != "" {
 					at = place(x.at)
 				}
