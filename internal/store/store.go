@@ -38,6 +38,8 @@ type Store interface {
 // or changes one row answers ErrNotFound when there is none, one that adds a row answers ErrExists when a unique value
 // is taken.
 type Tx interface {
+	RotationTx
+
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)
 	AddMaterial(m Material) error

@@ -42,7 +42,7 @@ func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
 	if err := t.addTags(k.ID, k.OrgID, tags); err != nil {
 		return err
 	}
-	return t.addSecret(s)
+	return t.AddSecret(s)
 }
 
 // addTags writes what the key is found by; tags is a JSON object.
@@ -67,7 +67,7 @@ func (t *tx) ActiveKey(orgID string, now time.Time) (store.Key, error) {
 		SELECT a.id FROM keys a
 		WHERE a.org_id = $1 AND a.deleted_at IS NULL AND a.disabled = 0 AND (a.expires_at IS NULL OR a.expires_at > $2)
 			AND EXISTS (SELECT 1 FROM secrets c WHERE c.key_id = a.id AND c.state = '`+store.StateCurrent+`' AND c.sealed IS NOT NULL)
-		ORDER BY (SELECT max(u.last_used_at) FROM secrets u WHERE u.key_id = a.id) DESC NULLS LAST, a.id DESC LIMIT 1)`,
+		ORDER BY a.used_at DESC, a.id DESC LIMIT 1)`,
 		orgID, micros(now))
 }
 
@@ -162,6 +162,7 @@ func (t *tx) DeleteKey(k store.Key, at time.Time) error {
 	for _, q := range []string{
 		`UPDATE secrets SET sealed = NULL WHERE key_id = $1`,
 		`UPDATE answers SET sealed = NULL WHERE key_id = $1`,
+		`UPDATE rotations SET sealed = NULL WHERE key_id = $1`,
 		`DELETE FROM key_tags WHERE key_id = $1`,
 	} {
 		if err := t.exec("what belongs to a key", q, k.ID); err != nil {

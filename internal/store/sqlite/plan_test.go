@@ -107,6 +107,21 @@ func TestPeopleNeitherSortNorScan(t *testing.T) {
 			check("invitations", query, args)
 		}
 	}
+	for i, q := range []struct {
+		query string
+		args  []any
+	}{
+		{rotationByID, []any{"key_1", "rot_1"}},
+		{openRotation, []any{"key_1"}},
+		{rotationOfRun, []any{"key_1", []byte{1}}},
+		{rotationsOf, []any{"key_1", 10}},
+		{dueRotations, []any{1, 10}},
+		{retiredByDigest, []any{[]byte{1}}},
+		{lastVersion, []any{"key_1"}},
+		{lastRetiredVersion, []any{"key_1"}},
+	} {
+		check(fmt.Sprint("rotations ", i), q.query, q.args)
+	}
 	for _, p := range pruneSteps(store.Age{}) {
 		check("what is old", p.query, []any{p.until, 10})
 	}

@@ -14,17 +14,21 @@ type useStatements struct {
 	stmts map[string]*sql.Stmt
 }
 
-func (u *useStatements) exec(query string, args ...any) error {
+// exec runs the query and says how many rows it changed.
+func (u *useStatements) exec(query string, args ...any) (int64, error) {
 	stmt := u.stmts[query]
 	if stmt == nil {
 		var err error
 		if stmt, err = u.t.tx.PrepareContext(u.t.ctx, query); err != nil { // close closes all
-			return rowError("use", err)
+			return 0, rowError("use", err)
 		}
 		u.stmts[query] = stmt
 	}
-	_, err := stmt.ExecContext(u.t.ctx, args...)
-	return rowError("use", err)
+	res, err := stmt.ExecContext(u.t.ctx, args...)
+	if err != nil {
+		return 0, rowError("use", err)
+	}
+	return res.RowsAffected()
 }
 
 func (u *useStatements) close() error {
@@ -50,8 +54,11 @@ func (t *tx) RecordUses(uses []store.KeyUse) (err error) {
 const (
 	useSecret = `UPDATE secrets SET last_used_at = $3, last_prefix = $4, last_agent = $5
 		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
+	useRetired = `UPDATE retired_secrets SET last_used_at = $3
+		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
 	useKey = `UPDATE keys SET used_at = $2 WHERE id = $1 AND used_at < $2
-		AND EXISTS (SELECT 1 FROM secrets WHERE key_id = $1 AND version = $3)`
+		AND (EXISTS (SELECT 1 FROM secrets WHERE key_id = $1 AND version = $3)
+			OR EXISTS (SELECT 1 FROM retired_secrets WHERE key_id = $1 AND version = $3))`
 	useMinute = `INSERT INTO key_minutes (key_id, minute, calls) SELECT $1, $2, $3 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
 		ON CONFLICT (key_id, minute) DO UPDATE SET calls = calls + excluded.calls`
 	useCaller = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
@@ -63,27 +70,34 @@ const (
 
 func (u *useStatements) record(k store.KeyUse) error {
 	for _, s := range k.Secrets {
-		if err := u.exec(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent)); err != nil {
+		n, err := u.exec(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
+		if err != nil {
 			return err
 		}
-		if err := u.exec(useKey, k.KeyID, micros(s.At), s.Version); err != nil {
+		if n == 0 { // it was retired since, or used later
+			if _, err := u.exec(useRetired, k.KeyID, s.Version, micros(s.At)); err != nil {
+				return err
+			}
+		}
+		if _, err := u.exec(useKey, k.KeyID, micros(s.At), s.Version); err != nil {
 			return err
 		}
 	}
 	for _, m := range k.Minutes {
-		if err := u.exec(useMinute, k.KeyID, m.Minute, m.Calls); err != nil {
+		if _, err := u.exec(useMinute, k.KeyID, m.Minute, m.Calls); err != nil {
 			return err
 		}
 	}
 	for _, c := range k.Callers {
-		if err := u.exec(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At)); err != nil {
+		if _, err := u.exec(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At)); err != nil {
 			return err
 		}
 	}
 	if len(k.Callers) == 0 {
 		return nil
 	}
-	return u.exec(trimCallers, k.KeyID, store.CallersMax)
+	_, err := u.exec(trimCallers, k.KeyID, store.CallersMax)
+	return err
 }
 
 // KeyUse implements store.Tx.
