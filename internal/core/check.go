@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func (s *Service) CheckKey(ctx context.Context, presented string, from Origin) (
 	}
 	var h store.Holder
 	err = s.view(ctx, func(tx store.Tx) (err error) {
-		h, err = tx.KeyByDigest(parsed.Digest(s.keys.Pepper[:]))
+		h, err = holder(tx, parsed.Digest(s.keys.Pepper[:]))
 		return err
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -49,18 +50,32 @@ func refusal(h store.Holder, now time.Time) error {
 	case past(h.Key.ExpiresAt, now):
 		return refusef(api.CodeKeyExpired, "move the key's expiry or use another key",
 			"the key %s expired at %s", shown(h.Key.Name), h.Key.ExpiresAt.Format(time.RFC3339))
-	case past(v.ExpiresAt, now):
+	case v.State == store.StateRetired || past(v.ExpiresAt, now): // a clock that was set back retires nothing less
 		return refusef(api.CodeKeyExpired, "use the key's current secret",
-			"this secret of the key %s expired at %s", shown(h.Key.Name), v.ExpiresAt.Format(time.RFC3339))
+			"this secret of the key %s ended at %s", shown(h.Key.Name), v.ExpiresAt.Format(time.RFC3339))
 	}
 	return nil
 }
 
-// presentedSecret returns the version that was presented, if it is in a state that opens anything.
+// holder returns the key that the secret with this digest is of. A retired secret is among its secrets, too, if it was presented.
+func holder(tx store.Tx, digest [32]byte) (store.Holder, error) {
+	h, err := tx.KeyByDigest(digest)
+	if !errors.Is(err, store.ErrNotFound) {
+		return h, err
+	}
+	h, retired, err := tx.RetiredByDigest(digest)
+	if err == nil {
+		h.Key.Secrets = append(h.Key.Secrets, retired)
+	}
+	return h, err
+}
+
+// presentedSecret returns the version that was presented, if it is in a known state.
 func presentedSecret(h store.Holder) (store.Secret, bool) {
 	for _, v := range h.Key.Secrets {
 		if v.Version == h.Version {
-			return v, v.State == store.StateCurrent || v.State == store.StateNext || v.State == store.StateRetiring
+			known := []string{store.StateCurrent, store.StateNext, store.StateRetiring, store.StateRetired}
+			return v, slices.Contains(known, v.State)
 		}
 	}
 	return store.Secret{}, false

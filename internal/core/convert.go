@@ -58,13 +58,11 @@ func (s *Service) key(k store.Key, now time.Time) Key {
 		Secrets: make([]SecretVersion, len(k.Secrets)),
 	}
 	for i, v := range k.Secrets {
-		used := s.usage.last(k.ID, v.Version, v.LastUsedAt)
+		used := v.LastUsedAt
+		s.usage.last(k.ID, v.Version, &used, &out.LastUsedAt)
 		out.Secrets[i] = SecretVersion{
 			Version: v.Version, Hint: v.Hint, State: api.SecretState(v.State),
 			CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, LastUsedAt: used,
-		}
-		if used.After(out.LastUsedAt) {
-			out.LastUsedAt = used
 		}
 		out.Recoverable = out.Recoverable || v.Sealed && v.State == store.StateCurrent
 	}

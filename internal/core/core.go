@@ -41,11 +41,12 @@ type Service struct {
 	passwords bool
 	hasher    hasher
 	joins     []Join
+	sweep     *sweeper
 }
 
 const newTimeout = 10 * time.Second
 
-// New makes a service and starts the goroutine that writes the use of keys; Close stops it. A store that was made under
+// New makes a service and starts the goroutines that write the use of keys and bring rotations forward; Close stops them. A store that was made under
 // other material answers ErrMaterial.
 func New(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
@@ -74,6 +75,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s.usage = newUsage(s.store, s.log, s.now)
+	s.sweep = newSweeper(s)
 	return s, nil
 }
 
@@ -114,9 +116,10 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close writes the use of keys that is not written yet and stops the goroutine that New started. It does not close the
+// Close writes the use of keys that is not written yet and stops the goroutines that New started. It does not close the
 // store. A second Close does nothing.
 func (s *Service) Close(ctx context.Context) error {
+	s.sweep.close()
 	if err := s.usage.close(ctx); err != nil {
 		return fmt.Errorf("use of keys is not all written: %w", err)
 	}

@@ -20,6 +20,8 @@ import (
 func eventTypes() []string {
 	return []string{
 		"key.created", "key.renamed", "key.updated", "key.disabled", "key.enabled", "key.deleted", "key.revealed",
+		"key.rotation.opened", "key.rotation.joined", "key.rotation.delivered", "key.rotation.proven", "key.rotation.promoted",
+		"key.rotation.extended", "key.rotation.retired", "key.rotation.cancelled", "key.rotation.needs_attention",
 		"session.created", "session.ended", "session.refused", "token.created", "token.revoked",
 		"member.invited", "member.joined", "member.role_changed", "member.removed", "invitation.withdrawn",
 		"account.password_set", "account.identity_bound", "sign_in.refused", "device.approved", "device.denied", "org.created",
@@ -87,17 +89,17 @@ func eventFilterOf(in ListEvents) (store.EventFilter, error) {
 	return f, setActor(&f, in.Actor)
 }
 
-// setType takes a type or what stands before the dot of some.
+// setType takes a type or what stands before the first dot of some.
 func setType(f *store.EventFilter, kind string) error {
 	all := eventTypes()
 	switch {
 	case kind == "":
 	case slices.Contains(all, kind):
 		f.Type = kind
-	case slices.ContainsFunc(all, func(t string) bool { return strings.HasPrefix(t, kind+".") }):
+	case slices.ContainsFunc(all, func(t string) bool { return strings.HasPrefix(t, kind+".") }) && !strings.Contains(kind, "."):
 		f.Subject = kind
 	default:
-		return refusef(api.CodeInvalidRequest, "take one of "+strings.Join(all, ", ")+", or what stands before the dot",
+		return refusef(api.CodeInvalidRequest, "take one of "+strings.Join(all, ", ")+", or what stands before the first dot",
 			"there are no events of the type %s", shown(kind))
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 // PruneForTest throws away what is old, as the flusher does once a minute.
 func PruneForTest(ctx context.Context, s *Service) error { return s.usage.prune(ctx) }
 
+// SettleForTest brings rotations forward that are due, as the sweeper does.
+func SettleForTest(ctx context.Context, s *Service) error { return s.settleDue(ctx) }
+
 // NewDataKeyForTest makes the data key of an org, wrapped.
 func NewDataKeyForTest(m Material, orgID string) ([]byte, error) {
 	return newDataKey(m.MasterKey, orgID)

@@ -17,6 +17,7 @@ const (
 	grantPrefix      = "dev_"
 	keyPrefix        = "key_"
 	eventPrefix      = "evt_"
+	rotationPrefix   = "rot_"
 )
 
 const (

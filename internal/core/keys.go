@@ -99,6 +99,9 @@ func (s *Service) DeleteKey(ctx context.Context, p Principal, org, ref string, i
 				return err
 			}
 		}
+		if err := s.endRotations(tx, p, row); err != nil {
+			return err
+		}
 		if err := tx.DeleteKey(row, s.now()); err != nil {
 			return conflict(err)
 		}

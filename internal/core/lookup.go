@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-// Lookup says which key of the org a secret is of, and which version of it; the key may be disabled or expired. It is no use
-// of the key. CodeKeyNotFound: it is none of the org's, or the key was deleted.
+// Lookup says which key of the org a secret is of, and which version of it; the key may be disabled or expired, the secret
+// retired. It is no use of the key. CodeKeyNotFound: it is none of the org's, or the key was deleted.
 func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string) (Key, SecretVersion, error) {
 	var h store.Holder
 	err := s.view(ctx, func(tx store.Tx) error {
@@ -23,7 +24,7 @@ func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string
 		if err != nil {
 			return malformed(err)
 		}
-		h, err = tx.KeyByDigest(parsed.Digest(s.keys.Pepper[:]))
+		h, err = holder(tx, parsed.Digest(s.keys.Pepper[:]))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
@@ -38,6 +39,7 @@ func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string
 	k := s.key(h.Key, s.now())
 	for _, v := range k.Secrets {
 		if v.Version == h.Version {
+			k.Secrets = slices.DeleteFunc(k.Secrets, func(v SecretVersion) bool { return v.State == api.SecretRetired })
 			return k, v, nil
 		}
 	}

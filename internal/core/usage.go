@@ -107,11 +107,12 @@ func (u *usage) record(keyID string, version int, at time.Time, from Origin) {
 	}
 }
 
-// last returns the later of at and the use of the secret that is not written yet.
-func (u *usage) last(keyID string, version int, at time.Time) time.Time {
+// last moves the last use of a secret, and that of its key, forward to what is not written yet.
+func (u *usage) last(keyID string, version int, secret, key *time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.pending.last(keyID, version, u.writing.last(keyID, version, at))
+	u.writing.last(keyID, version, secret, key)
+	u.pending.last(keyID, version, secret, key)
 }
 
 // hold keeps any flush from running until release is called: what is pending is then neither written nor being written.

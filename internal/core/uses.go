@@ -128,16 +128,18 @@ func (u *uses) addCaller(k *store.KeyUse, c store.CallerUse, foreign bool) store
 	return c
 }
 
-// last returns the later of at and the last use of the secret.
-func (u *uses) last(keyID string, version int, at time.Time) time.Time {
+// last moves secret forward to the last use of the secret, and key to that of any of the key's, retired ones among them.
+func (u *uses) last(keyID string, version int, secret, key *time.Time) {
 	if k := u.byKey[keyID]; k != nil {
 		for _, s := range k.Secrets {
-			if s.Version == version && s.At.After(at) {
-				at = s.At
+			if s.Version == version && s.At.After(*secret) {
+				*secret = s.At
+			}
+			if s.At.After(*key) {
+				*key = s.At
 			}
 		}
 	}
-	return at
 }
 
 // copyOf returns what is kept of a key, for use without the lock.

@@ -55,13 +55,21 @@ func TestUsesMerge(t *testing.T) {
 	if got.Calls1h != 19 || got.Calls24h != 29 || len(got.Callers) != 2 || got.Callers[0] != (CallerUse{Agent: "a", LastUsedAt: late}) {
 		t.Errorf("%+v", got)
 	}
-	if at := u.last("key_1", 1, time.Time{}); !at.Equal(late) {
-		t.Errorf("last use of 1: %v", at)
-	}
-	if at := u.last("key_1", 2, time.Time{}); !at.Equal(early) {
-		t.Errorf("last use of 2: %v", at)
-	}
-	if at := u.last("key_2", 1, early); !at.Equal(early) {
-		t.Errorf("last use of an unknown key: %v", at)
+	for _, tt := range []struct {
+		key                   string
+		version               int
+		secret, ofKey         time.Time
+		wantSecret, wantOfKey time.Time
+	}{
+		{"key_1", 1, time.Time{}, time.Time{}, late, late},
+		{"key_1", 2, time.Time{}, time.Time{}, early, late},
+		{"key_1", 3, early, late.Add(1), early, late.Add(1)},
+		{"key_2", 1, early, time.Time{}, early, time.Time{}},
+	} {
+		secret, ofKey := tt.secret, tt.ofKey
+		u.last(tt.key, tt.version, &secret, &ofKey)
+		if !secret.Equal(tt.wantSecret) || !ofKey.Equal(tt.wantOfKey) {
+			t.Errorf("last use of %d of %s: %v, of the key %v", tt.version, tt.key, secret, ofKey)
+		}
 	}
 }

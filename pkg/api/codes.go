@@ -29,6 +29,11 @@ const (
 	CodeLastOwner          Code = "last-owner"
 	CodeKeyRecentlyUsed    Code = "key-recently-used"
 	CodeNotRecoverable     Code = "not-recoverable"
+	CodeKeyNotEnabled      Code = "key-not-enabled"
+	CodeRotationNotFound   Code = "rotation-not-found"
+	CodeRotationOpen       Code = "rotation-open"
+	CodeRotationState      Code = "rotation-state"
+	CodeRotationUsed       Code = "rotation-used"
 	CodePreconditionFailed Code = "precondition-failed"
 	CodeIdempotency        Code = "idempotency-mismatch"
 	CodeBodyTooLarge       Code = "body-too-large"
@@ -60,6 +65,7 @@ func Codes() []CodeInfo {
 		{CodeOrgNotFound, http.StatusNotFound, "No such organisation"},
 		{CodeMemberNotFound, http.StatusNotFound, "No such member"},
 		{CodeSessionNotFound, http.StatusNotFound, "No such session"},
+		{CodeRotationNotFound, http.StatusNotFound, "No such rotation"},
 		{CodeNoActiveKey, http.StatusNotFound, "The organisation has no active key"},
 		{CodeMethodNotAllowed, http.StatusMethodNotAllowed, "The method is not allowed here"},
 		{CodeNameTaken, http.StatusConflict, "The name is taken"},
@@ -67,6 +73,10 @@ func Codes() []CodeInfo {
 		{CodeLastOwner, http.StatusConflict, "It is the last owner"},
 		{CodeKeyRecentlyUsed, http.StatusConflict, "The key was used in the last 24 hours"},
 		{CodeNotRecoverable, http.StatusConflict, "The secret was not kept"},
+		{CodeKeyNotEnabled, http.StatusConflict, "The key is disabled or expired"},
+		{CodeRotationOpen, http.StatusConflict, "A rotation of the key is open"},
+		{CodeRotationState, http.StatusConflict, "The rotation is not that far, or further"},
+		{CodeRotationUsed, http.StatusConflict, "The new secret was delivered or used"},
 		{CodePreconditionFailed, http.StatusPreconditionFailed, "It was changed in between"},
 		{CodeIdempotency, http.StatusUnprocessableEntity, "The idempotency key was used for something else"},
 		{CodeBodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large"},

@@ -25,11 +25,13 @@ func KeyStatuses() []KeyStatus { return []KeyStatus{StatusEnabled, StatusDisable
 // SecretState is the part that one version of a key's secret plays.
 type SecretState string
 
-// A key has one current secret and, while it rotates, one next or one retiring secret.
+// A key has one current secret, one next while it rotates, and for a while after that a retiring one. A retired one opens
+// nothing: only a look-up knows it.
 const (
 	SecretCurrent  SecretState = "current"
 	SecretNext     SecretState = "next"
 	SecretRetiring SecretState = "retiring"
+	SecretRetired  SecretState = "retired"
 )
 
 // ActorType is the kind of whoever did something.
