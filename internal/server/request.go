@@ -144,6 +144,10 @@ func wanted(t reflect.Type) string {
 		return "a time such as 2030-01-31T12:00:00Z (RFC 3339)"
 	case t != nil && t.Kind() == reflect.String:
 		return "a string"
+	case t != nil && t.Kind() == reflect.Bool:
+		return "true or false"
+	case t != nil && t.Kind() == reflect.Int64:
+		return "a whole number"
 	case t != nil && t.Kind() == reflect.Map:
 		return "an object of strings"
 	case t != nil && t.Kind() == reflect.Slice:

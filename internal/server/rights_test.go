@@ -45,6 +45,16 @@ func rightsTable() map[string]rights {
 		"enableKey":     {foreign, no, no, yes},
 		"revealKey":     {foreign, no, no, yes},
 		"getKeyUsage":   {foreign, yes, yes, yes},
+
+		"listRotations":   {foreign, yes, yes, yes},
+		"openRotation":    {foreign, no, no, yes},
+		"getRotation":     {foreign, yes, yes, yes},
+		"deliverRotation": {foreign, no, no, yes},
+		"proveRotation":   {foreign, no, no, yes},
+		"promoteRotation": {foreign, no, no, yes},
+		"retireRotation":  {foreign, no, no, yes},
+		"cancelRotation":  {foreign, no, no, yes},
+
 		"lookupKey":     {foreign, yes, yes, yes},
 		"listEvents":    {foreign, no, no, yes},
 		"getActiveKey":  {foreign, yes, yes, yes},
@@ -132,6 +142,9 @@ func (h *harness) tryAs(r route, c caller, want api.Code) {
 	if strings.Contains(r.pattern, "{key}") {
 		key, _ := h.newKey(h.acme, "of-"+of.fresh)
 		of.key = key.ID
+	}
+	if strings.Contains(r.pattern, "{rotation}") {
+		of.rotation = h.rotationFor(r.operation, of.key)
 	}
 	if strings.Contains(r.pattern, "{member}") {
 		of.member = h.join(h.acme, "of-"+of.fresh+"@example.com", api.RoleViewer).user.ID

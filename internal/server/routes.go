@@ -39,7 +39,7 @@ func (s *Server) routes() []route {
 		members = "/v1/orgs/{org}/members"
 		member  = members + "/{member}"
 	)
-	return []route{
+	return append(s.rotationRoutes(key), []route{
 		{"GET", "/v1/session", "getSession", s.session(s.getSession)},
 		{"DELETE", "/v1/session", "deleteSession", s.session(s.deleteSession)},
 		{"GET", "/v1/sessions", "listSessions", s.session(s.listSessions)},
@@ -70,7 +70,7 @@ func (s *Server) routes() []route {
 		{"GET", "/healthz", "healthz", s.probe(s.healthz)},
 		{"GET", "/readyz", "readyz", s.probe(s.readyz)},
 		{"GET", "/openapi.json", "openapi", s.open(s.openapi)},
-	}
+	}...)
 }
 
 func (s *Server) probe(h func(http.ResponseWriter, *http.Request) error) access {

@@ -90,17 +90,23 @@ func TestTheEmbeddedDocumentIsTheYAML(t *testing.T) {
 }
 
 // things are what a request names: those that are there, and the name of a new one.
-type things struct{ org, key, session, member, fresh string }
+type things struct{ org, key, rotation, session, member, fresh string }
 
 // request returns a request that the route takes: with a body where it needs one.
 func (r route) request(of things) (path, body, media string) {
 	path = strings.NewReplacer(
-		"{org}", of.org, "{key}", of.key, "{session}", of.session, "{member}", of.member,
+		"{org}", of.org, "{key}", of.key, "{rotation}", cmp.Or(of.rotation, "x"), "{session}", of.session, "{member}", of.member,
 	).Replace(r.pattern)
 	media = mediaJSON
 	switch r.operation {
 	case "createKey", "updateKey":
 		body = `{"name":` + quote(of.fresh) + `}`
+	case "openRotation", "promoteRotation":
+		body = `{}`
+	case "cancelRotation":
+		body = `{"acknowledge_use":true}`
+	case "deliverRotation":
+		body = `{"sink":"a","checked":false}`
 	case "lookupKey":
 		body = `{"secret":"kf_"}`
 	case "createToken":
