@@ -1,5 +1,6 @@
 // Package atomicfile replaces a file so that a reader, or a crash at any moment, sees the old content or the new, never
-// a mix. It is for files that Keyfob alone writes; it must not be used on a file that belongs to somebody else.
+// a mix. It is for files that Keyfob alone writes, and for those whose owner, mode and links its caller has looked at; it must not
+// be used on any other file that belongs to somebody else.
 package atomicfile
 
 import (

@@ -82,7 +82,7 @@ type KeyEnvelope struct {
 	Key Key `json:"key"`
 }
 
-// KeyWithSecret is the answer of create and reveal, the only two that hold a secret.
+// KeyWithSecret is the answer of create and reveal. Beside them only RotationOpened holds a secret.
 type KeyWithSecret struct {
 	Key    Key    `json:"key"`
 	Secret string `json:"secret"`
