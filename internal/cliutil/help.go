@@ -85,7 +85,7 @@ func flagTable(flags *pflag.FlagSet) string {
 		value, usage := pflag.UnquoteUsage(f)
 		if f.Value.Type() != "bool" {
 			name += " " + strings.ToUpper(value)
-			if f.DefValue != "" {
+			if f.DefValue != "" && f.DefValue != "[]" {
 				usage += " (default " + f.DefValue + ")"
 			}
 		}

@@ -55,10 +55,10 @@ func rightsTable() map[string]rights {
 		"retireRotation":  {foreign, no, no, yes},
 		"cancelRotation":  {foreign, no, no, yes},
 
-		"lookupKey":     {foreign, yes, yes, yes},
-		"listEvents":    {foreign, no, no, yes},
-		"getActiveKey":  {foreign, yes, yes, yes},
-		"getMCP":        {foreign, yes, yes, yes},
+		"lookupKey":    {foreign, yes, yes, yes},
+		"listEvents":   {foreign, no, no, yes},
+		"getActiveKey": {foreign, yes, yes, yes},
+		"getMCP":       {foreign, yes, yes, yes},
 	}
 }
 

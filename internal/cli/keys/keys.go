@@ -19,6 +19,6 @@ $ keyfob keys disable ci --reason "leaked in a log"`,
 	return cliutil.Group(cmd,
 		NewCmdCreate(f, nil), NewCmdList(f, nil), NewCmdShow(f, nil), NewCmdRename(f, nil),
 		NewCmdDisable(f, nil), NewCmdEnable(f, nil), NewCmdReveal(f, nil), NewCmdCopy(f, nil),
-		NewCmdLookup(f, nil), NewCmdDelete(f, nil),
+		NewCmdRotate(f, nil), NewCmdLookup(f, nil), NewCmdDelete(f, nil),
 	)
 }

@@ -66,7 +66,7 @@ func listedKeys(t *testing.T) []api.Key {
 	return []api.Key{
 		{ID: "key_1", Name: "ci", Status: api.StatusEnabled, Hint: "kf_…aaaa", CreatedAt: *at(t, "2026-11-20T12:00:00Z"), LastUsedAt: at(t, "2026-11-23T11:58:00Z"), CreatedBy: api.Actor{Name: "ada"}, ExpiresAt: at(t, "2026-11-30T13:00:00Z")},
 		{ID: "key_2", Name: "old", Status: api.StatusDisabled, Hint: "kf_…bbbb", CreatedAt: *at(t, "2026-08-01T12:00:00Z")},
-		{ID: "key_3", Name: "evil\x1b[2J", Status: api.StatusEnabled, Hint: "kf_…cccc", CreatedAt: *at(t, "2026-11-23T11:00:00Z")},
+		{ID: "key_3", Name: "evil\x1b[2J", Status: api.StatusEnabled, Hint: "kf_…cccc", CreatedAt: *at(t, "2026-11-23T11:00:00Z"), Secrets: make([]api.SecretInfo, 2)},
 		{ID: "key_4", Name: "gone", Status: api.StatusExpired, Hint: "kf_…dddd", CreatedAt: *at(t, "2026-11-22T12:00:00Z")},
 	}
 }
@@ -75,9 +75,9 @@ func TestListOnATerminal(t *testing.T) {
 	t.Parallel()
 	got, _ := list(t, true, false, listedKeys(t))
 	want := `Enabled (2)
-NAME           STATUS   HINT      LAST USED      CREATED     CREATOR  EXPIRES
-ci             enabled  kf_…aaaa  2 minutes ago  3 days ago  ada      in 7 days
-evil\u001b[2J  enabled  kf_…cccc  never          1 hour ago
+NAME           STATUS             HINT      LAST USED      CREATED     CREATOR  EXPIRES
+ci             enabled            kf_…aaaa  2 minutes ago  3 days ago  ada      in 7 days
+evil\u001b[2J  enabled, rotating  kf_…cccc  never          1 hour ago
 
 Disabled (1)
 NAME  STATUS    HINT      LAST USED  CREATED       CREATOR  EXPIRES
@@ -95,8 +95,11 @@ func TestListOffATerminal(t *testing.T) {
 	t.Parallel()
 	got, _ := list(t, false, false, listedKeys(t))
 	first, _, _ := strings.Cut(got, "\n")
-	if want := "ci\tenabled\tkf_…aaaa\t2026-11-23T11:58:00Z\t2026-11-20T12:00:00Z\tada\t2026-11-30T13:00:00Z\tkey_1"; first != want {
+	if want := "ci\tenabled\tkf_…aaaa\t2026-11-23T11:58:00Z\t2026-11-20T12:00:00Z\tada\t2026-11-30T13:00:00Z\tkey_1\t"; first != want {
 		t.Errorf("got %q, want %q", first, want)
+	}
+	if lines := strings.Split(got, "\n"); !strings.HasSuffix(lines[2], "\tkey_3\trotating") {
+		t.Errorf("a rotating key is not marked: %q", lines[2])
 	}
 	if strings.Contains(got, "\x1b") {
 		t.Error("an escape sequence came through")

@@ -38,7 +38,8 @@ func NewCmdList(f *cliutil.Factory, runF func(context.Context, *ListOptions) err
 		Short:   "List the keys, enabled and disabled apart",
 		Long: `List the keys, enabled and disabled apart.
 
-Elsewhere than on a terminal the columns are name, status, hint, last used, created, creator, expiry and id, separated by tabs.`,
+A key with a second secret is marked as rotating. Elsewhere than on a terminal the columns are name, status, hint, last used,
+created, creator, expiry, id and that mark, separated by tabs.`,
 		Example: `$ keyfob keys list
 $ keyfob keys list --unused-since 90d -q
 $ keyfob keys list --tag team=web --sort last_used -o json | jq -r '.keys[].name'`,
@@ -130,8 +131,16 @@ func asAny[T any](items iter.Seq2[T, error]) iter.Seq2[any, error] {
 func plainRow(k api.Key) []string {
 	return []string{
 		k.Name, string(k.Status), k.Hint, cliutil.Stamp(k.LastUsedAt), cliutil.Stamp(&k.CreatedAt), k.CreatedBy.Name,
-		cliutil.Stamp(k.ExpiresAt), k.ID,
+		cliutil.Stamp(k.ExpiresAt), k.ID, rotating(k),
 	}
+}
+
+// rotating marks a key that has more than its current secret.
+func rotating(k api.Key) string {
+	if len(k.Secrets) > 1 {
+		return "rotating"
+	}
+	return ""
 }
 
 // printSections shows what opens something apart from what does not; a person reads as many rows as fit their patience, so
@@ -181,7 +190,11 @@ func personRow(now time.Time, k api.Key) []string {
 	if k.ExpiresAt != nil && k.ExpiresAt.Before(now.Add(expirySoon)) {
 		expires = relative(now, *k.ExpiresAt)
 	}
+	status := string(k.Status)
+	if mark := rotating(k); mark != "" {
+		status += ", " + mark
+	}
 	return []string{
-		k.Name, string(k.Status), k.Hint, cliutil.Ago(now, k.LastUsedAt), cliutil.Ago(now, &k.CreatedAt), k.CreatedBy.Name, expires,
+		k.Name, status, k.Hint, cliutil.Ago(now, k.LastUsedAt), cliutil.Ago(now, &k.CreatedAt), k.CreatedBy.Name, expires,
 	}
 }

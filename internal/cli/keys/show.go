@@ -49,14 +49,33 @@ func showRun(ctx context.Context, opts *ShowOptions) error {
 	if err != nil {
 		return err
 	}
-	return printKey(opts.Out, key, opts.Now())
+	if opts.Out.Quiet && !opts.Out.Structured() {
+		return printKey(opts.Out, key, nil, opts.Now())
+	}
+	rotations, err := at.Rotations(ctx, at.Org, key.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range rotations {
+		if r.EndedAt == nil {
+			return printKey(opts.Out, key, &r, opts.Now())
+		}
+	}
+	return printKey(opts.Out, key, nil, opts.Now())
+}
+
+// shown is a key and, while it rotates, how far that is.
+type shown struct {
+	api.KeyEnvelope
+
+	Rotation *api.Rotation `json:"rotation,omitempty"`
 }
 
 // printKey writes one key in the format that was asked for.
-func printKey(out *cliutil.Output, key api.Key, now time.Time) error {
+func printKey(out *cliutil.Output, key api.Key, rotation *api.Rotation, now time.Time) error {
 	switch {
 	case out.Structured():
-		return out.Object(api.KeyEnvelope{Key: key})
+		return out.Object(shown{api.KeyEnvelope{Key: key}, rotation})
 	case out.Quiet:
 		return out.Line("%s", cliutil.Printable(key.ID))
 	}
@@ -86,7 +105,29 @@ func printKey(out *cliutil.Output, key api.Key, now time.Time) error {
 	for _, s := range key.Secrets {
 		rows = append(rows, []string{"secret " + strconv.Itoa(s.Version), s.Hint + " " + string(s.State) + ", last used " + orNever(cliutil.Stamp(s.LastUsedAt))})
 	}
-	return out.Table(nil, rows)
+	return out.Table(nil, append(rows, rotationRows(rotation, moment)...))
+}
+
+// rotationRows say how far a rotation is, and who has yet to get the new secret.
+func rotationRows(r *api.Rotation, moment func(*time.Time) string) [][]string {
+	if r == nil {
+		return nil
+	}
+	rows := [][]string{{"rotation", string(r.State)}, {"opened", moment(&r.OpenedAt) + " by " + r.OpenedBy.Name}}
+	switch {
+	case r.RetireAt != nil:
+		rows = append(rows, []string{"old secret ends", moment(r.RetireAt)})
+	case r.ExpiresAt != nil:
+		rows = append(rows, []string{"given up", moment(r.ExpiresAt)})
+	}
+	for _, s := range r.Sinks {
+		state := "not delivered"
+		if s.DeliveredAt != nil {
+			state = "delivered " + moment(s.DeliveredAt)
+		}
+		rows = append(rows, []string{"sink", s.Name + ": " + state})
+	}
+	return rows
 }
 
 func orNever(s string) string {
