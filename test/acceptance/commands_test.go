@@ -42,6 +42,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"joins":       cmdJoins,
 		"fresh":       cmdFresh,
 		"signin":      cmdSignin,
+
+		"rotatekilled": cmdRotateKilled,
 	}
 }
 
