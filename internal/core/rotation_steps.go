@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -186,16 +187,20 @@ func (r *rotating) cancel(acknowledged bool, reason string) error {
 
 // whoHasIt says where the new secret is known.
 func (r *rotating) whoHasIt(used time.Time) string {
-	say := "the new secret"
+	var sinks []string
 	for _, s := range r.row.Sinks {
 		if !s.DeliveredAt.IsZero() {
-			say += " is in " + shown(s.Name) + ","
+			sinks = append(sinks, shown(s.Name))
 		}
 	}
-	if used.IsZero() {
-		return say + " and was not used yet"
+	say := "the new secret"
+	if len(sinks) > 0 {
+		say += " is in " + strings.Join(sinks, ", ") + " and"
 	}
-	return say + " and was last used at " + used.Format(time.RFC3339)
+	if used.IsZero() {
+		return say + " was not used yet"
+	}
+	return say + " was last used at " + used.Format(time.RFC3339)
 }
 
 // drop retires a secret, if it is not yet.

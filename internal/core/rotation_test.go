@@ -275,7 +275,7 @@ func TestRotationIsTakenBack(t *testing.T) {
 	f.equal("another version", again.Rotation.NewVersion, 3)
 	second.step(api.RotationDelivered)(second.deliver("a"))
 	_, err = second.cancel(false)
-	f.refused(err, api.CodeRotationUsed, `the new secret is in "a", and was not used yet`)
+	f.refused(err, api.CodeRotationUsed, `the new secret is in "a" and was not used yet`)
 	f.opens(second.new, true)
 	_, err = second.cancel(false)
 	f.refused(err, api.CodeRotationUsed, "was last used at 2031")

@@ -47,7 +47,9 @@ func TestRotationSteps(t *testing.T) {
 	for _, step := range []func() (api.RotationEnvelope, error){
 		func() (api.RotationEnvelope, error) { return c.DeliverRotation(ctx, "acme", "ci", "rot_1", "a", true) },
 		func() (api.RotationEnvelope, error) { return c.ProveRotation(ctx, "acme", "ci", "rot_1") },
-		func() (api.RotationEnvelope, error) { return c.PromoteRotation(ctx, "acme", "ci", "rot_1", time.Hour, api.OnUseFail) },
+		func() (api.RotationEnvelope, error) {
+			return c.PromoteRotation(ctx, "acme", "ci", "rot_1", time.Hour, api.OnUseFail)
+		},
 		func() (api.RotationEnvelope, error) { return c.PromoteRotation(ctx, "acme", "ci", "rot_1", 0, "") },
 		func() (api.RotationEnvelope, error) { return c.RetireRotation(ctx, "acme", "ci", "rot_1") },
 		func() (api.RotationEnvelope, error) { return c.CancelRotation(ctx, "acme", "ci", "rot_1", true) },

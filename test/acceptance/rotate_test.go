@@ -36,12 +36,9 @@ type killer struct {
 func newKiller(ts *testscript.TestScript) *killer {
 	target, err := url.Parse(ts.Getenv("URL"))
 	ts.Check(err)
-	through := httputil.NewSingleHostReverseProxy(target)
-	through.ErrorLog = log.New(io.Discard, "", 0)
-	director := through.Director
-	through.Director = func(r *http.Request) {
-		director(r)
-		r.Host = target.Host
+	through := &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // those whose client is killed are what it is for
 	}
 	k := &killer{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,8 +3,8 @@ package keys
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/rotation"
@@ -27,7 +27,7 @@ func rotateKey(ctx context.Context, opts *RotateOptions) error {
 	run.Client, run.Org = at.Client, at.Org
 	done := func() {}
 	if run.Name = runName(opts); run.Name == "" {
-		about := []string{at.Origin(), at.Org, opts.Key, fmt.Sprint(opts.Emergency)}
+		about := []string{at.Origin(), at.Org, opts.Key, strconv.FormatBool(opts.Emergency)}
 		for _, s := range run.Sinks {
 			about = append(about, s.Name())
 		}
