@@ -24,7 +24,7 @@ func TestFirstSetUp(t *testing.T) {
 	if said == nil {
 		t.Fatalf("it said %q", r.log.String())
 	}
-	if status, body := call(t, "GET", said[1], "", ""); status != http.StatusOK || !strings.Contains(body, "Make your organisation") {
+	if status, body := call(t, "GET", said[1], "", ""); status != http.StatusOK || !strings.Contains(body, "Create your organisation") {
 		t.Errorf("the link answers %d: %s", status, body)
 	}
 	r.end()
