@@ -70,7 +70,8 @@ func forURL(client mcpclient.Client, target mcpclient.Target, entries []edit.Ent
 	var found *edit.Entry
 	for i, e := range entries {
 		known, ok := client.Read(target, e)
-		if !ok || !sameURL(known.URL, req.URL) && !(known.Rung == mcpclient.RungProxy && e.Name == req.Name) {
+		ownProxy := known.Rung == mcpclient.RungProxy && e.Name == req.Name
+		if !ok || !ownProxy && !sameURL(known.URL, req.URL) {
 			continue
 		}
 		if e.Name == req.Name {

@@ -80,24 +80,9 @@ func (c Connector) planOne(ctx context.Context, tx *userfile.Tx, list *ledger, w
 	if err != nil {
 		return Step{}, err
 	}
-	entry, drop, err := want.Client.Entry(at.target, mcpclient.Params{Name: at.name, URL: req.URL}, auth)
-	if err != nil {
-		hint := ""
-		if errors.Is(err, mcpclient.ErrName) {
-			hint = "give another name with --name"
-		}
-		return Step{}, &Error{Client: want.Client.ID, Reason: err.Error(), Hint: hint, err: err}
-	}
-	if at.old != nil {
-		entry = without(entry, want.Client.Keeps())
-	}
-	before, head, err := c.document(at)
+	res, head, err := c.edit(want.Client, at, req.URL, auth)
 	if err != nil {
 		return Step{}, err
-	}
-	res, err := edit.Put(at.target.Format, before, at.target.Place, at.name, entry, drop...)
-	if err != nil {
-		return Step{}, fileError(want.Client.ID, at.target.Path, err)
 	}
 	sum, err := c.proven(want.Client, at, res.Data, req.URL, auth.Rung)
 	if err != nil {
@@ -121,18 +106,46 @@ func (c Connector) planOne(ctx context.Context, tx *userfile.Tx, list *ledger, w
 	list.set(fresh)
 	step := Step{
 		Client: want.Client.ID, Scope: req.Scope, Path: at.target.Path, Name: at.name, Rung: auth.Rung, KeyID: want.Key.ID,
-		Outcome: Unchanged, Warnings: at.warn, After: want.Client.After(), minted: want.Key.Minted,
-	}
-	switch {
-	case res.Added:
-		step.Outcome = Added
-	case res.Changed:
-		step.Outcome = Updated
+		Outcome: outcome(res), Warnings: at.warn, After: want.Client.After(), minted: want.Key.Minted,
 	}
 	if step.Outcome != Unchanged {
 		step.Diff = diff(at.target.Path, at.file.Data, res.Data)
 	}
 	return step, nil
+}
+
+func outcome(res edit.Result) string {
+	switch {
+	case res.Added:
+		return Added
+	case res.Changed:
+		return Updated
+	}
+	return Unchanged
+}
+
+// edit returns the file's new text, and what its client needs in a file that is made.
+func (c Connector) edit(client mcpclient.Client, at spot, url string, auth mcpclient.Auth) (res edit.Result, head string, err error) {
+	entry, drop, err := client.Entry(at.target, mcpclient.Params{Name: at.name, URL: url}, auth)
+	if err != nil {
+		hint := ""
+		if errors.Is(err, mcpclient.ErrName) {
+			hint = "give another name with --name"
+		}
+		return res, "", &Error{Client: client.ID, Reason: err.Error(), Hint: hint, err: err}
+	}
+	if at.old != nil {
+		entry = without(entry, client.Keeps())
+	}
+	before, head, err := c.document(at)
+	if err != nil {
+		return res, "", err
+	}
+	res, err = edit.Put(at.target.Format, before, at.target.Place, at.name, entry, drop...)
+	if err != nil {
+		return res, "", fileError(client.ID, at.target.Path, err)
+	}
+	return res, head, nil
 }
 
 // document is the text to edit: what stands in the file, or what its client needs in one that is made.

@@ -272,7 +272,7 @@ func TestDrift(t *testing.T) {
 	must(t, os.Chmod(path, 0o644))
 	edited := strings.Replace(m.read(".cursor/mcp.json"), `"headers"`, `"disabled": true, "headers"`, 1)
 	edited = strings.Replace(edited, `"keyfob"`, `"again": {"url": "`+serverURL+`", "headers": {"X-API-Key": "`+m.key.Reveal()+`"}}, "keyfob"`, 1)
-	must(t, os.WriteFile(path, []byte(edited), 0o644)) //nolint:gosec // which is what is to be found
+	must(t, os.WriteFile(path, []byte(edited), 0o644))
 	m.connect(mcpclient.RungHelper, "claude-code")
 	m.Where.Exists = func(path string) bool { _, err := os.Stat(path); return err == nil } // keyfob is gone
 	found, _ := m.Scan(mcpclient.Clients(), serverURL)

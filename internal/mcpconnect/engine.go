@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +30,8 @@ func (c Connector) AskEngine(ctx context.Context, client mcpclient.Client, name,
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(max(check.Seconds, 10))*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, argv[1:]...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(environ, check.Env...), time.Second
+	cmd := exec.CommandContext(ctx, program, argv[1:]...) //nolint:gosec // of our table
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, slices.Concat(environ, check.Env), time.Second
 	out := &answer{name: name, check: check, done: cancel}
 	cmd.Stdout, cmd.Stderr = out, out
 	if check.Stdin == "" {

@@ -197,27 +197,9 @@ func showAudit(opts *AuditOptions, found []leak) error {
 	}
 	rows := make([][]string, len(found))
 	for i, l := range found {
-		place := l.Path
-		if l.Where == inClient && opts.Out.IO.OutTTY {
-			place = opts.Short(place)
-		}
-		if l.Line > 0 {
-			place += ":" + strconv.Itoa(l.Line)
-		}
-		what := l.Key
-		switch {
-		case l.kind != secret.Key:
-			what = "a session"
-		case l.Key == "" && !opts.Offline:
-			what = "of no key of the organisation"
-		}
-		state := string(l.State)
-		if l.Status != "" && l.Status != api.StatusEnabled {
-			state = string(l.Status)
-		}
-		rows[i] = []string{l.Where, place, l.Commit, l.Hint, what, state}
+		rows[i] = l.row(opts)
 		if opts.Out.Quiet {
-			if err := opts.Out.Line("%s", cliutil.Printable(place)); err != nil {
+			if err := opts.Out.Line("%s", cliutil.Printable(rows[i][1])); err != nil {
 				return err
 			}
 		}
@@ -230,6 +212,28 @@ func showAudit(opts *AuditOptions, found []leak) error {
 		return nil
 	}
 	return opts.Out.Table([]string{"WHERE", "PLACE", "COMMIT", "SECRET", "KEY", "STATE"}, rows)
+}
+
+func (l leak) row(opts *AuditOptions) []string {
+	place := l.Path
+	if l.Where == inClient && opts.Out.IO.OutTTY {
+		place = opts.Short(place)
+	}
+	if l.Line > 0 {
+		place += ":" + strconv.Itoa(l.Line)
+	}
+	what := l.Key
+	switch {
+	case l.kind != secret.Key:
+		what = "a session"
+	case l.Key == "" && !opts.Offline:
+		what = "of no key of the organisation"
+	}
+	state := string(l.State)
+	if l.Status != "" && l.Status != api.StatusEnabled {
+		state = string(l.Status)
+	}
+	return []string{l.Where, place, l.Commit, l.Hint, what, state}
 }
 
 // verdict fails for secrets that lie where they must not, and says how to be rid of the first.

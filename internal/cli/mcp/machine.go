@@ -37,7 +37,7 @@ func newConnector(f *cliutil.Factory) (mcpconnect.Connector, error) {
 		Output: func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(ctx, runWait)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // git, a client's program, a helper that is ours
 			cmd.Dir, cmd.Env, cmd.WaitDelay = dir, childEnviron(f), time.Second
 			return cmd.Output()
 		},
@@ -64,16 +64,16 @@ func program(f *cliutil.Factory) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := exec.LookPath("keyfob")
-	if err != nil || !filepath.IsAbs(found) {
-		return own, nil
-	}
-	a, errA := os.Stat(found)
-	b, errB := os.Stat(own)
-	if errA == nil && errB == nil && os.SameFile(a, b) {
+	if found, err := exec.LookPath("keyfob"); err == nil && filepath.IsAbs(found) && sameFile(found, own) {
 		return found, nil
 	}
 	return own, nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // clientFlag is --client with several values, or "all".

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/build"
@@ -18,7 +19,7 @@ import (
 func probeProxy(ctx context.Context, environ, argv []string) (tools []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own proxy
 	cmd.Env, cmd.WaitDelay = environ, time.Second
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -65,7 +66,7 @@ func listOver(to io.Writer, from io.Reader) ([]string, error) {
 			if json.Unmarshal(lines.Bytes(), &m) != nil {
 				return errors.New("the proxy printed what is no message")
 			}
-			if string(m.ID) != fmt.Sprint(id) {
+			if string(m.ID) != strconv.Itoa(id) {
 				continue
 			}
 			if m.Error != nil {
