@@ -21,7 +21,8 @@ const promised = 4 * time.Second
 // mode is a state of the keyring.
 type mode struct {
 	name string
-	// breaks has an r where reading fails, a w where writing fails and a d where removing fails.
+	// breaks has an r where reading fails, a w where writing fails, a d where removing fails and a u where reading fails with
+	// nobody there to answer a prompt.
 	breaks string
 	// env starts what the mode needs and returns the environment; item is what the keyring holds.
 	env func(t *testing.T, item string) []string
@@ -91,7 +92,7 @@ func modes() []mode {
 		fake("secret never handed over", "rwd", func() *svc { return &svc{Hang: "GetSecret"} }),
 		fake("write never returns", "w", func() *svc { return &svc{Hang: "CreateItem"} }),
 		fake("removal never returns", "d", func() *svc { return &svc{Hang: "Delete"} }),
-		fake("unlock prompt accepted", "", func() *svc { return &svc{Ask: "Unlock", Prompt: "accept"} }),
+		fake("unlock prompt accepted", "u", func() *svc { return &svc{Ask: "Unlock", Prompt: "accept"} }),
 		fake("unlock prompt never answered", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "never"} }),
 		fake("unlock prompt dismissed", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "dismiss"} }),
 		fake("unlock prompt with empty body", "rwd", func() *svc { return &svc{Ask: "Unlock", Prompt: "empty"} }),
@@ -136,7 +137,7 @@ func commands(url string) []command {
 	return []command{
 		{[]string{"auth", "status"}, "r", false},
 		{[]string{"keys", "list"}, "r", false},
-		{[]string{"mcp", "headers", "--key", keyID}, "r", false},
+		{[]string{"mcp", "headers", "--key", keyID}, "ru", false},
 		{[]string{"auth", "logout"}, "rd", false},
 		{[]string{"auth", "login", "--with-token", "--url", url}, "w", true},
 	}
