@@ -21,9 +21,11 @@ test:
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
 
-# many processes on one credential, 100 times for each place where it can lie; minutes, which `make test` has not
+# many processes on one credential, 100 times for each place where it can lie, and on one client's file; minutes, which
+# `make test` has not
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
+	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
 
 # completions/ and docs/cli/ from the command tree
 gen:

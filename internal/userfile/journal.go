@@ -168,6 +168,28 @@ func (s Store) Forget() error {
 	return nil
 }
 
+// sweep removes what a process that died left beside the files of its record and the copies. What can't be removed is only a
+// file too many.
+func (s Store) sweep(ctx context.Context, r Record) {
+	for _, p := range r.Files {
+		target, err := resolve(p.Path)
+		if err != nil {
+			continue
+		}
+		if folder, err := openLocked(ctx, filepath.Dir(target)); err == nil {
+			(&change{file: File{target: target}}).sweep(filepath.Dir(target))
+			_ = folder.Close()
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(s.copies(), ".tmp-*"))
+	if err != nil {
+		return
+	}
+	for _, path := range left {
+		_ = os.Remove(path)
+	}
+}
+
 // putBack undoes a record that was not finished, and returns the files that it put back. A file that is neither as it was
 // nor as it was to become is another program's by now, and left alone.
 func (s Store) putBack(ctx context.Context, r Record) (put []string, err error) {

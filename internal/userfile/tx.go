@@ -129,12 +129,12 @@ func (tx *Tx) Commit(ctx context.Context, what string) (Record, error) {
 	if len(tx.changes) == 0 {
 		return Record{}, nil
 	}
-	if err := tx.keepCopies(); err != nil {
-		return Record{}, err
-	}
 	r := tx.record(what)
 	if err := tx.store.begin(r, tx.changes); err != nil {
 		return Record{}, err
+	}
+	if err := tx.keepCopies(); err != nil {
+		return Record{}, tx.store.rollBack(ctx, r, err)
 	}
 	for i, c := range tx.changes {
 		err := c.apply(ctx)
@@ -176,13 +176,15 @@ func (tx *Tx) keepCopies() error {
 	return nil
 }
 
+func (s Store) copies() string { return filepath.Join(s.Dir, "pristine") }
+
 // Copy returns where the pristine copy of a file lies, once it was made.
 func (s Store) Copy(path string) string {
 	if target, err := resolve(path); err == nil {
 		path = target
 	}
 	digest := sha256.Sum256([]byte(path))
-	return filepath.Join(s.Dir, "pristine", fmt.Sprintf("%x-%s", digest[:8], filepath.Base(path)))
+	return filepath.Join(s.copies(), fmt.Sprintf("%x-%s", digest[:8], filepath.Base(path)))
 }
 
 // rollBack puts back what was changed; err is why. What can't be put back is named beside it.
@@ -199,6 +201,7 @@ func (tx *Tx) recover(ctx context.Context) error {
 	if err != nil || r.State != stateOpen {
 		return err
 	}
+	tx.store.sweep(ctx, r)
 	tx.Recovered, err = tx.store.putBack(ctx, r)
 	return err
 }
