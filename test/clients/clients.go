@@ -7,6 +7,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -23,18 +24,22 @@ import (
 )
 
 // ErrNotInstalled says that a client is not in the cache.
-var ErrNotInstalled = errors.New("not in the cache; get it with: go run ./test/clients/install")
+var ErrNotInstalled = errors.New("not in the cache; get it with: go run ./test/clients/install, of `make test-clients` with -more")
 
 //go:embed clients.json
 var table []byte
 
 // Client is one npm package.
 type Client struct {
-	Name    string `json:"name"`    // also the command
+	Name    string `json:"name"`
+	Command string `json:"command"` // what it is run as; empty: Name
 	Package string `json:"package"` // on npm
 	Version string `json:"version"` // exact
 	Bin     string `json:"bin"`     // folder of the command, below node_modules
 	Omit    string `json:"omit"`    // npm's --omit
+	Node    string `json:"node"`    // name of the Node that runs it; empty: node
+	// More says that it is for `make test-clients` alone: CI does not download it.
+	More bool `json:"more"`
 }
 
 // All returns the table for this machine. Only Linux has tests with real clients.
@@ -47,6 +52,10 @@ func All() ([]Client, error) {
 	text := strings.ReplaceAll(string(table), "{platform}", "linux-"+arch)
 	if err := json.Unmarshal([]byte(text), &all); err != nil {
 		return nil, fmt.Errorf("clients.json: %w", err)
+	}
+	for i, c := range all {
+		all[i].Command = cmp.Or(c.Command, c.Name)
+		all[i].Node = cmp.Or(c.Node, "node")
 	}
 	return all, nil
 }
@@ -63,12 +72,12 @@ func Cache() (string, error) {
 	return filepath.Join(dir, "keyfob-test"), nil
 }
 
-func (c Client) dir(cache string) string { return filepath.Join(cache, c.Name+"@"+c.Version) }
+func (c Client) dir(cache string) string { return filepath.Join(cache, c.Command+"@"+c.Version) }
 
 // BinDir returns the folder of the command, for PATH, or ErrNotInstalled.
 func (c Client) BinDir(cache string) (string, error) {
 	bin := filepath.Join(c.dir(cache), "node_modules", filepath.FromSlash(c.Bin))
-	if _, err := os.Stat(filepath.Join(bin, c.Name)); err != nil {
+	if _, err := os.Stat(filepath.Join(bin, c.Command)); err != nil {
 		return "", fmt.Errorf("%s %s: %w", c.Name, c.Version, ErrNotInstalled)
 	}
 	return bin, nil

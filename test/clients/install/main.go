@@ -1,9 +1,10 @@
 // Command install gets the AI clients of test/clients/clients.json into the test cache and prints where their commands
-// are.
+// are: those that CI runs, with -more all.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,8 +14,10 @@ import (
 )
 
 func main() {
+	more := flag.Bool("more", false, "all clients, not those alone that CI runs")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	err := run(ctx, *more)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "install:", err)
@@ -22,7 +25,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, more bool) error {
 	cache, err := clients.Cache()
 	if err != nil {
 		return err
@@ -32,11 +35,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, c := range all {
+		if c.More && !more {
+			continue
+		}
 		bin, err := c.Install(ctx, cache)
 		if err != nil {
 			return err
 		}
-		fmt.Println(filepath.Join(bin, c.Name))
+		fmt.Println(filepath.Join(bin, c.Command))
 	}
 	return nil
 }
