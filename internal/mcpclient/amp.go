@@ -12,7 +12,7 @@ func amp() Client {
 				signs:    []paths{in("~/.config/amp")},
 				files:    []file{userFile(in("~/.config/amp/settings.json"), place("amp.mcpServers")), projectFile(".amp/settings.json", place("amp.mcpServers"))},
 				forms:    plainForms("url", "${"+theVar+"}"),
-				engine:   Engine{Program: "amp", Package: "@sourcegraph/amp"},
+				engine:   Engine{Program: "amp", Package: "@ampcode/cli"},
 				command:  []string{"amp", "mcp", "add", theName, "--header", "Authorization=" + bearer, theURL},
 				note:     "Amp does not replace an entry: if it has " + theName + " already, run first: amp mcp remove " + theName,
 				after:    "What stands in a project's file has to be approved: amp mcp approve NAME.",

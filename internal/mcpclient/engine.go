@@ -58,25 +58,46 @@ func (c *Check) Connected(name, output string) bool {
 	return false
 }
 
-func (c *Check) inReply(name, line string) bool {
-	var answer struct {
-		ID     int `json:"id"`
-		Result struct {
-			Data []struct {
-				Name       string          `json:"name"`
-				ServerInfo json.RawMessage `json:"serverInfo"`
-			} `json:"data"`
-		} `json:"result"`
-	}
-	if json.Unmarshal([]byte(line), &answer) != nil || answer.ID != c.reply {
+// Answered says that a program which waits for more has said all that it will, connected or not.
+func (c *Check) Answered(output string) bool {
+	if c.reply == 0 {
 		return false
 	}
-	for _, server := range answer.Result.Data {
+	for line := range strings.Lines(output) {
+		if _, ok := c.servers(line); ok && strings.HasSuffix(line, "\n") {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Check) inReply(name, line string) bool {
+	list, _ := c.servers(line)
+	for _, server := range list {
 		if server.Name == name {
 			return len(server.ServerInfo) > 0 && string(server.ServerInfo) != "null"
 		}
 	}
 	return false
+}
+
+type listedServer struct {
+	Name       string          `json:"name"`
+	ServerInfo json.RawMessage `json:"serverInfo"`
+}
+
+// servers reads the line that lists them; false: it is another.
+func (c *Check) servers(line string) ([]listedServer, bool) {
+	var answer struct {
+		ID     int `json:"id"`
+		Result struct {
+			Data []listedServer `json:"data"`
+		} `json:"result"`
+	}
+	if json.Unmarshal([]byte(line), &answer) != nil || answer.ID != c.reply {
+		return nil, false
+	}
+	return answer.Result.Data, true
 }
 
 // hasWords finds part in line where it is no piece of a longer word: "connected" is not in "disconnected".

@@ -30,6 +30,11 @@ func TestConnected(t *testing.T) {
 		{"kilo", "●  ✓ acme connected\n", true},
 		{"droid", "acme  http  connected  [user]\n", true},
 		{"droid", "acme  http  disconnected  [user]\n", false},
+		{"droid", "  acme  http  needs authentication  [user]\n", false},
+		{"mcporter", "{\n  \"mode\": \"server\",\n  \"name\": \"acme\",\n  \"status\": \"ok\",\n", true},
+		{"mcporter", "{\n  \"mode\": \"server\",\n  \"name\": \"acme\",\n  \"status\": \"auth\",\n", false},
+		{"openclaw", "MCP doctor (/home/ada/.openclaw/openclaw.json):\n- acme: ok\n", true},
+		{"openclaw", "MCP doctor (/home/ada/.openclaw/openclaw.json):\n- acme: issues\n  ! error: probe failed\n", false},
 		{"codex", `{"id":1,"result":{}}` + "\n" + `{"id":2,"result":{"data":[{"name":"acme","serverInfo":{"name":"x"},"tools":{}}]}}` + "\n", true},
 		{"codex", `{"id":2,"result":{"data":[{"name":"acme","serverInfo":null,"tools":{}}]}}`, false},
 		{"codex", `{"id":2,"result":{"data":[{"name":"acme"}]}}`, false},
@@ -42,6 +47,23 @@ func TestConnected(t *testing.T) {
 	}
 	if got := known(t, "claude-code").Engine().Check.Argv("acme"); !slices.Equal(got, []string{"claude", "mcp", "get", "acme"}) {
 		t.Errorf("argv %q", got)
+	}
+}
+
+// A program that waits for more is through once it has listed the servers, whatever it says of them.
+func TestAnswered(t *testing.T) {
+	t.Parallel()
+	codex, claude := known(t, "codex").Engine().Check, known(t, "claude-code").Engine().Check
+	const first, failed = `{"id":1,"result":{}}` + "\n", `{"id":2,"result":{"data":[{"name":"acme","serverInfo":null}]}}`
+	for output, want := range map[string]bool{
+		"": false, first: false, first + failed: false, first + failed + "\n": true, first + `{"id":2,"result":{"data":[]}}` + "\n": true, "{}\n": false,
+	} {
+		if got := codex.Answered(output); got != want {
+			t.Errorf("%v for %q", got, output)
+		}
+		if claude.Answered(output) {
+			t.Errorf("%q of a program that ends by itself", output)
+		}
 	}
 }
 

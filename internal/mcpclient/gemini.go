@@ -19,7 +19,7 @@ func gemini() Client {
 					Program: "gemini", Package: "@google/gemini-cli", VersionDirs: []string{"Cellar/gemini-cli"},
 					Check: &Check{
 						argv: []string{"gemini", "mcp", "list"}, Env: []string{"GEMINI_CLI_TRUST_WORKSPACE=true"}, // else all are disabled in an unknown folder
-						line: []string{"✓ " + theName, "Connected"}, Seconds: 12,
+						line: []string{"✓ " + theName, "Connected"}, Seconds: 25,
 					},
 				},
 				command: []string{

@@ -19,7 +19,7 @@ func kilo() Client {
 				notInProject: []Rung{RungEnv}, // the whole file would be ignored
 				engine: Engine{
 					Program: "kilo", Package: "@kilocode/cli",
-					Check: &Check{argv: []string{"kilo", "mcp", "list"}, line: []string{"✓ " + theName, "connected"}, Seconds: 40},
+					Check: &Check{argv: []string{"kilo", "mcp", "list"}, line: []string{"✓ " + theName, "connected"}, Seconds: 80},
 				},
 				command: []string{"kilo", "mcp", "add", theName, "--url", theURL, "--header", "Authorization=" + bearer},
 			}

@@ -19,7 +19,10 @@ func mcporter() Client {
 				},
 				forms:     plainForms("baseUrl", "${"+theVar+"}"),
 				alsoReads: []edit.Object{obj("base_url", theURL), obj("url", theURL), obj("serverUrl", theURL), obj("server_url", theURL), obj("bearerTokenEnv", theVar), obj("bearerToken", theKey)},
-				engine:    Engine{Program: "mcporter", Package: "mcporter"},
+				engine: Engine{
+					Program: "mcporter", Package: "mcporter",
+					Check: &Check{argv: []string{"mcporter", "list", theName, "--json"}, line: []string{`"status": "ok"`}, Seconds: 15},
+				},
 				command:   []string{"mcporter", "config", "add", theName, theURL, "--header", "Authorization=" + bearer, "--scope", "home"},
 			}
 		},

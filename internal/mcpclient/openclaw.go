@@ -12,7 +12,10 @@ func openClaw() Client {
 				signs:    []paths{in("~/.openclaw")},
 				files:    []file{userFile(in("~/.openclaw/openclaw.json"), place("mcp", "servers"))},
 				forms:    forms{RungProxy: stdio(), RungLiteral: obj("url", theURL, "transport", "streamable-http", "headers", auth(bearer))},
-				engine:   Engine{Program: "openclaw", Package: "openclaw"},
+				engine: Engine{
+					Program: "openclaw", Package: "openclaw",
+					Check: &Check{argv: []string{"openclaw", "mcp", "doctor", theName, "--probe"}, line: []string{"- " + theName + ": ok"}, Seconds: 120},
+				},
 				command:  []string{"openclaw", "mcp", "add", theName, "--url", theURL, "--transport", "streamable-http", "--header", "Authorization=" + bearer},
 				note:     "openclaw connects before it saves: the server has to be up",
 			}

@@ -22,7 +22,7 @@ func openCode() Client {
 				forms: openCodeForms(),
 				engine: Engine{
 					Program: "opencode", Package: "opencode-ai", VersionDirs: []string{"Cellar/opencode"},
-					Check: &Check{argv: []string{"opencode", "mcp", "list"}, line: []string{"✓ " + theName, "connected"}, Seconds: 12},
+					Check: &Check{argv: []string{"opencode", "mcp", "list"}, line: []string{"✓ " + theName, "connected"}, Seconds: 50},
 				},
 				command: []string{"opencode", "mcp", "add", theName, "--url", theURL, "--header", "Authorization=" + bearer},
 			}

@@ -17,7 +17,7 @@ func qwen() Client {
 				alsoReads: []edit.Object{obj("url", theURL)},
 				engine: Engine{
 					Program: "qwen", Package: "@qwen-code/qwen-code",
-					Check: &Check{argv: []string{"qwen", "mcp", "list"}, line: []string{"✓ " + theName, "Connected"}, Seconds: 10},
+					Check: &Check{argv: []string{"qwen", "mcp", "list"}, line: []string{"✓ " + theName, "Connected"}, Seconds: 12},
 				},
 				command: []string{"qwen", "mcp", "add", "--transport", "http", "--scope", "user", theName, theURL, "--header", "Authorization: " + bearer},
 			}

@@ -49,8 +49,8 @@ func (c Connector) AskEngine(ctx context.Context, client mcpclient.Client, name,
 		_ = stdin.Close()
 	}
 	err = cmd.Wait()
-	if out.connected() {
-		return true, nil
+	if connected, answered := out.verdict(); answered {
+		return connected, nil
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return false, errors.New("it did not answer in time")
@@ -62,15 +62,16 @@ func (c Connector) AskEngine(ctx context.Context, client mcpclient.Client, name,
 	return false, nil
 }
 
-// answer collects what a program prints until it says that the server is connected.
+// answer collects what a program prints until it has said whether the server is connected.
 type answer struct {
 	name  string
 	check *mcpclient.Check
 	done  func()
 
-	mu  sync.Mutex
-	out bytes.Buffer
-	yes bool
+	mu       sync.Mutex
+	out      bytes.Buffer
+	yes      bool
+	answered bool // nothing that follows changes it
 }
 
 const maxAnswer = 4 << 20
@@ -83,15 +84,17 @@ func (a *answer) Write(p []byte) (int, error) {
 		return 0, errors.New("the answer is too long")
 	}
 	a.out.Write(p)
-	if !a.yes && a.check.Connected(a.name, a.out.String()) {
-		a.yes = true
-		a.done()
+	if text := a.out.String(); !a.answered {
+		a.yes = a.check.Connected(a.name, text)
+		if a.answered = a.yes || a.check.Answered(text); a.answered {
+			a.done()
+		}
 	}
 	return len(p), nil
 }
 
-func (a *answer) connected() bool {
+func (a *answer) verdict() (connected, answered bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.yes
+	return a.yes, a.answered
 }
