@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ type quickstart struct {
 		Client string `json:"client"`
 		Text   string `json:"text"`
 	} `json:"setups"`
+
+	keyfob string // the program
+	home   string // that it was started in
 }
 
 // text returns the printed setup of a client.
@@ -50,7 +54,8 @@ func start(t *testing.T) quickstart {
 	t.Helper()
 	ctx, interrupt := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
 	home := t.TempDir()
-	cmd := exec.CommandContext(ctx, build(t), "quickstart", "-o", "json", "--data-dir", t.TempDir())
+	program := build(t)
+	cmd := exec.CommandContext(ctx, program, "quickstart", "-o", "json", "--data-dir", t.TempDir())
 	cmd.Dir = home
 	cmd.Env = []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh"}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -64,7 +69,7 @@ func start(t *testing.T) quickstart {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var q quickstart
+	q := quickstart{keyfob: program, home: home}
 	t.Cleanup(func() {
 		interrupt()
 		_ = cmd.Wait()
@@ -101,6 +106,18 @@ func closed(t *testing.T, service string) {
 		_ = conn.Close()
 		t.Errorf("%s is still open after quickstart ended", at.Host)
 	}
+}
+
+// build builds keyfob and keyfobd into one folder and returns keyfob's path.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", dir,
+		"github.com/keyfob/keyfob/cmd/keyfob", "github.com/keyfob/keyfob/cmd/keyfobd").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "keyfob")
 }
 
 // wrong returns the secret with its last character changed.
