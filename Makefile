@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test soak lint gen gate bench clean
+.PHONY: build quickstart test soak test-clients lint gen gate bench clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -26,6 +26,11 @@ lint:
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
+
+# every AI client that npm has, with what `mcp connect` writes; 3.9 GB in the cache
+test-clients:
+	go run ./test/clients/install -more
+	go test -timeout=30m $(TESTFLAGS) ./test/clients -more
 
 # completions/ and docs/cli/ from the command tree
 gen:
