@@ -18,8 +18,11 @@ first:
 - **proxy**: a program that the client starts, ` + "`keyfob mcp proxy`" + `
 - **literal**: the key itself, in the client's file
 
-| id | client | connect gives | user scope | project scope | link | proves itself | checked |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+"Proven" are clients whose own program was seen to connect in each of the ways of the user scope, and not to with a key that was
+disabled; ` + "`make test-clients`" + ` does it again.
+
+| id | client | connect gives | user scope | project scope | link | proves itself | proven | checked |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
 // clients writes the table of AI clients for people.
@@ -27,15 +30,18 @@ func clients() error {
 	var b strings.Builder
 	b.WriteString(clientsHead)
 	for _, c := range mcpclient.Clients() {
-		link, proves := "", ""
+		link, proves, proven := "", "", ""
 		if c.Link != "" {
 			link = "yes"
 		}
 		if check := c.Engine().Check; check != nil {
 			proves = "`" + strings.Join(check.Argv("NAME"), " ") + "`"
 		}
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", c.ID, c.ID, c.Title, c.Kind,
-			rungs(c, mcpclient.ScopeUser), rungs(c, mcpclient.ScopeProject), link, proves, c.Facts.Checked)
+		if c.Facts.Proven != "" {
+			proven = "yes"
+		}
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.ID, c.ID, c.Title, c.Kind,
+			rungs(c, mcpclient.ScopeUser), rungs(c, mcpclient.ScopeProject), link, proves, proven, c.Facts.Checked)
 	}
 	for _, c := range mcpclient.Clients() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.", c.ID, c.Title)
@@ -56,6 +62,9 @@ func clients() error {
 			}
 		}
 		fmt.Fprintf(&b, "- checked on %s against: %s\n", c.Facts.Checked, c.Facts.Source)
+		if c.Facts.Proven != "" {
+			fmt.Fprintf(&b, "- proven: its own program connected with what is written here, version %s\n", c.Facts.Proven)
+		}
 		if c.Facts.Unsure != "" {
 			fmt.Fprintf(&b, "- not sure: %s\n", c.Facts.Unsure)
 		}

@@ -8,7 +8,7 @@ func claudeCode() Client {
 		Title:    "Claude Code",
 		Kind:     KindCommand,
 		Featured: true,
-		Facts:    Facts{Checked: checked, Source: "claude 2.1.330, run"},
+		Facts:    Facts{Checked: checked, Source: "claude 2.1.330, run", Proven: "2.1.197 and 2.1.330, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"claude"},

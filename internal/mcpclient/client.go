@@ -44,6 +44,9 @@ type Facts struct {
 	Checked string // day of the last check, YYYY-MM-DD
 	Source  string // what it was checked against
 	Unsure  string // what could not be made sure of; empty: nothing
+	// Proven names the versions whose own program connected with what Entry gives, by every rung of the user scope, and the day:
+	// "2.1.330, 2026-11-25". Empty: none did.
+	Proven string
 }
 
 // table is all that is known of a client beside its name.

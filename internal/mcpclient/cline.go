@@ -7,7 +7,7 @@ func cline() Client {
 		ID:    "cline",
 		Title: "Cline",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "cline 3.0.65, run; source of the extension of August 2026", Unsure: "the form of a stdio entry"},
+		Facts: Facts{Checked: checked, Source: "cline 3.0.65, run; source of the extension of August 2026", Proven: "3.0.65, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"cline"},
@@ -28,6 +28,7 @@ func cline() Client {
 				// The flat form. Without a type it would be SSE.
 				alsoReads: []edit.Object{obj("type", "streamableHttp", "url", theURL, "headers", auth(bearer)), stdio()},
 				engine:    Engine{Program: "cline", Package: "cline"},
+				after:     "It writes its file anew at each start, for all users of the machine to read: connect with --proxy where others use it.",
 				command:   []string{"cline", "mcp", "add", theName, theURL, "--transport", "http", "--header", "Authorization: " + bearer, "--yes"},
 			}
 		},

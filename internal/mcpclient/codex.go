@@ -8,7 +8,7 @@ func codex() Client {
 		Title:    "Codex",
 		Kind:     KindCommand,
 		Featured: true,
-		Facts:    Facts{Checked: checked, Source: "codex 0.169.0, run", Unsure: "which shell runs a header helper on Windows"},
+		Facts:    Facts{Checked: checked, Source: "codex 0.169.0, run", Unsure: "which shell runs a header helper on Windows", Proven: "0.169.0, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"codex"},

@@ -7,7 +7,7 @@ func continueDev() Client {
 		ID:    "continue",
 		Title: "Continue",
 		Kind:  KindFile,
-		Facts: Facts{Checked: checked, Source: "cn 1.5.47, run"},
+		Facts: Facts{Checked: checked, Source: "cn 1.5.47, run", Proven: "1.5.47, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"cn"},

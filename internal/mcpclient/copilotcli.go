@@ -7,7 +7,7 @@ func copilotCLI() Client {
 		ID:    "copilot-cli",
 		Title: "GitHub Copilot CLI",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "copilot 1.0.102, run", Unsure: "the form of a stdio entry"},
+		Facts: Facts{Checked: checked, Source: "copilot 1.0.102, run", Proven: "1.0.102, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"copilot"},

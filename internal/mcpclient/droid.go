@@ -5,7 +5,7 @@ func droid() Client {
 		ID:    "droid",
 		Title: "Factory Droid",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "droid 0.225.2, run"},
+		Facts: Facts{Checked: checked, Source: "droid 0.225.2, run", Proven: "0.225.2, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"droid"},

@@ -7,7 +7,7 @@ func gemini() Client {
 		ID:    "gemini-cli",
 		Title: "Gemini CLI",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "gemini 0.61.0, run"},
+		Facts: Facts{Checked: checked, Source: "gemini 0.61.0, run", Proven: "0.61.0, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs:  []string{"gemini"},

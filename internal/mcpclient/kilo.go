@@ -5,7 +5,7 @@ func kilo() Client {
 		ID:    "kilo",
 		Title: "Kilo Code",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "kilo 7.7.9, run"},
+		Facts: Facts{Checked: checked, Source: "kilo 7.7.9, run", Proven: "7.7.9, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"kilo"},

@@ -7,7 +7,7 @@ func mcporter() Client {
 		ID:    "mcporter",
 		Title: "mcporter",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "mcporter 0.12.3, run"},
+		Facts: Facts{Checked: checked, Source: "mcporter 0.12.3, run", Proven: "0.12.3, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"mcporter"},
@@ -23,7 +23,7 @@ func mcporter() Client {
 					Program: "mcporter", Package: "mcporter",
 					Check: &Check{argv: []string{"mcporter", "list", theName, "--json"}, line: []string{`"status": "ok"`}, Seconds: 15},
 				},
-				command:   []string{"mcporter", "config", "add", theName, theURL, "--header", "Authorization=" + bearer, "--scope", "home"},
+				command: []string{"mcporter", "config", "add", theName, theURL, "--header", "Authorization=" + bearer, "--scope", "home"},
 			}
 		},
 	}

@@ -7,7 +7,7 @@ func openCode() Client {
 		ID:    "opencode",
 		Title: "opencode",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "opencode 1.18.33, run"},
+		Facts: Facts{Checked: checked, Source: "opencode 1.18.33, run", Proven: "1.18.33, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs: []string{"opencode"},

@@ -7,7 +7,7 @@ func qwen() Client {
 		ID:    "qwen-code",
 		Title: "Qwen Code",
 		Kind:  KindCommand,
-		Facts: Facts{Checked: checked, Source: "qwen 0.24.4, run"},
+		Facts: Facts{Checked: checked, Source: "qwen 0.24.4, run", Proven: "0.24.4, 2026-11-25"},
 		facts: func() table {
 			return table{
 				programs:  []string{"qwen"},
@@ -19,6 +19,7 @@ func qwen() Client {
 					Program: "qwen", Package: "@qwen-code/qwen-code",
 					Check: &Check{argv: []string{"qwen", "mcp", "list"}, line: []string{"✓ " + theName, "Connected"}, Seconds: 12},
 				},
+				after:   "It may write its settings anew at its next start, for all users of the machine to read: chmod 600 ~/.qwen/settings.json, or connect with --proxy.",
 				command: []string{"qwen", "mcp", "add", "--transport", "http", "--scope", "user", theName, theURL, "--header", "Authorization: " + bearer},
 			}
 		},

@@ -31,6 +31,7 @@ type clientDoc struct {
 	Rungs    []mcpclient.Rung `json:"rungs"`
 	Link     string           `json:"link,omitempty"`
 	Verifies bool             `json:"verifies"`
+	Proven   string           `json:"proven,omitempty"` // versions whose own program connected, and the day
 	Checked  string           `json:"checked"`
 	Source   string           `json:"source"`
 	Unsure   string           `json:"unsure,omitempty"`
@@ -106,7 +107,7 @@ func describe(c mcpclient.Client, w mcpclient.Where) clientDoc {
 	how, found := c.Detect(w)
 	doc := clientDoc{
 		ID: c.ID, Title: c.Title, Kind: c.Kind, Detected: found, How: how, Files: []clientFile{}, Rungs: []mcpclient.Rung{}, Link: c.Link,
-		Verifies: c.Engine().Check != nil, Checked: c.Facts.Checked, Source: c.Facts.Source, Unsure: c.Facts.Unsure, After: c.After(),
+		Verifies: c.Engine().Check != nil, Proven: c.Facts.Proven, Checked: c.Facts.Checked, Source: c.Facts.Source, Unsure: c.Facts.Unsure, After: c.After(),
 	}
 	doc.Rungs = append(doc.Rungs, c.Rungs(mcpclient.ScopeUser)...)
 	for _, scope := range mcpclient.Scopes() {

@@ -90,10 +90,17 @@ func TestClientsJSON(t *testing.T) {
 	if len(doc.Clients) < 30 {
 		t.Errorf("%d clients", len(doc.Clients))
 	}
+	proven := 0
 	for _, c := range doc.Clients {
+		if c.Proven != "" {
+			proven++
+		}
 		if c.ID == "" || c.Title == "" || c.Checked == "" || c.Source == "" || c.Files == nil || c.Rungs == nil {
 			t.Errorf("incomplete: %+v", c)
 		}
+	}
+	if proven < 12 {
+		t.Errorf("%d were proven by their own program", proven)
 	}
 	codex := doc.Clients[1]
 	files := []clientFile{{"user", "/home/ada/.codex/config.toml", "toml"}, {"project", "/src/app/.codex/config.toml", "toml"}}
