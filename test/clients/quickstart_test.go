@@ -16,8 +16,12 @@ import (
 // quickstart is what `keyfob quickstart -o json` prints.
 type quickstart struct {
 	Service struct {
-		URL string `json:"url"`
+		URL     string `json:"url"`
+		DataDir string `json:"data_dir"`
 	} `json:"service"`
+	Org struct {
+		Slug string `json:"slug"`
+	} `json:"org"`
 	Secret string `json:"secret"`
 	Checks []struct {
 		Name string `json:"name"`
@@ -91,6 +95,23 @@ func start(t *testing.T) quickstart {
 		}
 	}
 	return q
+}
+
+// session returns a session of the service's owner.
+func (q quickstart) session(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(q.keyfob), "keyfobd"), "bootstrap", "-o", "json",
+		"--data-dir", q.Service.DataDir, "--org", q.Org.Slug, "--user", "tester").Output()
+	var made struct {
+		Session string `json:"session"`
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil {
+		t.Fatalf("keyfobd bootstrap: %v", err)
+	}
+	return made.Session
 }
 
 // closed fails the test if something still listens where the service was.
