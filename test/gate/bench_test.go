@@ -45,11 +45,7 @@ func BenchmarkKeysList(b *testing.B) {
 	data := b.TempDir()
 	started := k.serve(b, data)
 	header := filepath.Join(b.TempDir(), "header")
-	var made struct {
-		Session string `json:"session"`
-	}
-	decode(b, k.output(b, "keyfobd", "bootstrap", "-o", "json", "--data-dir", data, "--org", started.Org.Slug, "--user", "bench"), &made)
-	if err := os.WriteFile(header, []byte("Authorization: Bearer "+made.Session+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(header, []byte("Authorization: Bearer "+k.session(b, data, started)+"\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	url := started.Service.URL + "/v1/orgs/" + started.Org.Slug + "/keys"
@@ -70,6 +66,7 @@ func BenchmarkKeysList(b *testing.B) {
 
 // keyfob is both programs, built as for a release, in an environment of their own.
 type keyfob struct {
+	dir string // of the programs
 	env []string
 }
 
@@ -77,7 +74,7 @@ func newKeyfob(b *testing.B) keyfob {
 	b.Helper()
 	dir := b.TempDir()
 	build(b, dir, "cmd/keyfob", "cmd/keyfobd")
-	return keyfob{env: []string{"HOME=" + b.TempDir(), "PATH=" + dir + ":/usr/bin:/bin"}}
+	return keyfob{dir: dir, env: []string{"HOME=" + b.TempDir(), "PATH=" + dir + ":/usr/bin:/bin"}}
 }
 
 func (k keyfob) run(b *testing.B, args ...string) {
@@ -114,6 +111,16 @@ func (k keyfob) serve(b *testing.B, data string) (s started) {
 	b.Helper()
 	k.background(b, &s, "keyfob", "quickstart", "-o", "json", "--data-dir", data)
 	return s
+}
+
+// session returns a session of another user of the organisation.
+func (k keyfob) session(b *testing.B, data string, s started) string {
+	b.Helper()
+	var made struct {
+		Session string `json:"session"`
+	}
+	decode(b, k.output(b, "keyfobd", "bootstrap", "-o", "json", "--data-dir", data, "--org", s.Org.Slug, "--user", "bench"), &made)
+	return made.Session
 }
 
 // background runs a command until the benchmark ends, and reads the object that it prints first.

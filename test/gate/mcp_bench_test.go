@@ -36,14 +36,6 @@ func newConnectable(b *testing.B) connectable {
 	return c
 }
 
-// BenchmarkMCPHeaders is a client's header helper with a kept secret, asking the service whether it is current. Bound: 15 ms.
-func BenchmarkMCPHeaders(b *testing.B) {
-	c := newConnectable(b)
-	for b.Loop() {
-		c.run(b, "mcp", "headers", "--key", c.Key.ID)
-	}
-}
-
 // BenchmarkMCPProxy compares a call of a tool through `keyfob mcp proxy` with the same call over HTTP, turn by turn; medians. Bounds:
 // 1 ms more, and 20 MiB resident when idle after the handshake and after all calls.
 func BenchmarkMCPProxy(b *testing.B) {
