@@ -21,7 +21,8 @@ func codex() Client {
 				alsoReads: []edit.Object{obj("env_http_headers", obj("Authorization", theVar, otherHeader, theVar)), obj("bearer_token", theKey)},
 				engine: Engine{
 					Program: "codex", Package: "@openai/codex", VersionDirs: []string{"Caskroom/codex"},
-					Needs: map[Rung]string{RungHelper: "0.148.0"}, // an older one ignores the field and sends no header
+					HelperEnv: []string{"HOME", "LANG", "PATH"},       // openai/codex#46244
+					Needs:     map[Rung]string{RungHelper: "0.148.0"}, // an older one ignores the field and sends no header
 					Check: &Check{
 						argv: []string{"codex", "app-server"},
 						Stdin: `{"id":1,"method":"initialize","params":{"clientInfo":{"name":"keyfob","version":"0"}}}` + "\n" +
@@ -39,7 +40,7 @@ func codex() Client {
 }
 
 // codexForms have no type and no ${VAR}: Codex ignores the one and sends the other as it is. A header of another name than
-// Authorization counts as no credential. A helper gets an environment of little more than HOME and PATH (openai/codex#46244).
+// Authorization counts as no credential.
 func codexForms() forms {
 	return forms{
 		RungHelper:  obj("url", theURL, "http_headers_helper", theHelper),

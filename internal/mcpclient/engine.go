@@ -18,6 +18,8 @@ type Engine struct {
 	VersionDirs []string
 	// Needs is the first version that has the rung, where an older one would ignore it.
 	Needs map[Rung]string
+	// HelperEnv are the variables that the program leaves to a header helper, but for Windows; empty: all.
+	HelperEnv []string
 	// Check is how the program itself proves a connection; nil: it can't, or not without a login.
 	Check *Check
 }
@@ -134,6 +136,20 @@ func plain(s string) string {
 
 // Engine returns what is known of the client's own program.
 func (c Client) Engine() Engine { return c.facts().engine }
+
+// HelperArgv is argv of a header helper, run in the environment that the program runs it in. env is that of the program.
+func (e Engine) HelperArgv(goos string, env func(string) string, argv []string) []string {
+	if len(e.HelperEnv) == 0 || goos == "windows" {
+		return argv
+	}
+	narrow := []string{"/usr/bin/env", "-i"}
+	for _, name := range e.HelperEnv {
+		if value := env(name); value != "" {
+			narrow = append(narrow, name+"="+value)
+		}
+	}
+	return append(narrow, argv...)
+}
 
 // Version finds the program's version without running it. resolved is the file that its name on PATH leads to through all
 // links. read returns a file's content; it is asked for files named package.json alone.

@@ -67,6 +67,24 @@ func TestAnswered(t *testing.T) {
 	}
 }
 
+func TestHelperArgv(t *testing.T) {
+	t.Parallel()
+	env := func(name string) string {
+		return map[string]string{"HOME": "/home/ada", "PATH": "/bin", "XDG_CONFIG_HOME": "/etc/ada"}[name]
+	}
+	argv := []string{"/opt/keyfob", "mcp", "headers"}
+	codex := known(t, "codex").Engine()
+	if got, want := codex.HelperArgv("linux", env, argv), []string{"/usr/bin/env", "-i", "HOME=/home/ada", "PATH=/bin", "/opt/keyfob", "mcp", "headers"}; !slices.Equal(got, want) {
+		t.Errorf("codex: %q", got)
+	}
+	if got := codex.HelperArgv("windows", env, argv); !slices.Equal(got, argv) {
+		t.Errorf("codex on Windows: %q", got)
+	}
+	if got := known(t, "claude-code").Engine().HelperArgv("linux", env, argv); !slices.Equal(got, argv) {
+		t.Errorf("claude-code: %q", got)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{

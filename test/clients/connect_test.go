@@ -73,6 +73,31 @@ func TestConnects(t *testing.T) {
 	}
 }
 
+// TestHelperWithoutEnvironment has keyfob's configuration where only a variable leads to. Codex runs its header helper without
+// it, so that is refused before it is found out by a client that does not connect; the key itself works.
+func TestHelperWithoutEnvironment(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, "codex")
+	q := start(t)
+	e.signIn(t, q)
+	e.env = append(e.env, "XDG_CONFIG_HOME="+filepath.Join(e.home, "elsewhere"))
+	if err := os.Rename(filepath.Join(e.home, ".config"), filepath.Join(e.home, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(e.home, ".codex/config.toml")
+	out, err := e.try(t, "keyfob", "mcp", "connect", "--client", "codex", "--apply")
+	if err == nil || !strings.Contains(out, "Codex leaves its header helper HOME, LANG, PATH of the environment") || !strings.Contains(out, "--literal") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v", file, err)
+	}
+	e.run(t, "keyfob", "mcp", "connect", "--client", "codex", "--apply", "--literal")
+	if !e.says(t, "codex", q.MCP.Name) {
+		t.Error("codex is not connected by the key itself")
+	}
+}
+
 const variable = "ACME_API_KEY"
 
 func (p proof) connects(t *testing.T, e *engine, q quickstart) {

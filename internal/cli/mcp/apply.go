@@ -97,6 +97,9 @@ func applyKeys(ctx context.Context, opts *ConnectOptions, at site, keys taken) e
 		return keys.withdraw(ctx, opts, at, failed(opts, at, keys, err))
 	}
 	tools, err := prove(ctx, opts, at, keys, steps)
+	if err == nil {
+		err = proveHelpers(ctx, connector, req, steps)
+	}
 	if err != nil {
 		if undoErr := connector.TakeBack(context.WithoutCancel(ctx), change); undoErr != nil {
 			opts.Out.Note("The change could not be taken back: %v", failure(undoErr))
@@ -144,6 +147,25 @@ func prove(ctx context.Context, opts *ConnectOptions, at site, keys taken, steps
 		}
 	}
 	return tools, nil
+}
+
+// proveHelpers runs the helper of each client that leaves it less than this program's environment.
+func proveHelpers(ctx context.Context, connector mcpconnect.Connector, req mcpconnect.Request, steps []mcpconnect.Step) error {
+	for i, step := range steps {
+		client := req.Wants[i].Client
+		left := client.Engine().HelperEnv
+		if step.Rung != mcpclient.RungHelper || len(left) == 0 {
+			continue
+		}
+		if _, err := askHelper(ctx, connector, client, req.Wants[i].Helper); err != nil {
+			return &cliutil.Error{
+				Code: "not-connected", Exit: cliutil.ExitFailed, Err: err,
+				Message: client.Title + " leaves its header helper " + strings.Join(left, ", ") + " of the environment, and without the rest it finds no key: " + err.Error(),
+				Hint:    "the files are as they were; connect with --literal, or keep configuration and session where they are found without a variable",
+			}
+		}
+	}
+	return nil
 }
 
 // handshake is that of an MCP client.

@@ -145,11 +145,8 @@ func tryConnection(ctx context.Context, opts *TestOptions, connector mcpconnect.
 	case len(s.Proxy) > 0:
 		return probeProxy(ctx, opts.Environ(), s.Proxy)
 	case len(s.Helper) > 0:
-		out, err := connector.Output(ctx, connector.Where.Dir, s.Helper...)
-		if err != nil {
-			return nil, fmt.Errorf("the header helper failed: %w", err)
-		}
-		if key, err = headerKey(out); err != nil {
+		var err error
+		if key, err = askHelper(ctx, connector, s.Client, s.Helper); err != nil {
 			return nil, err
 		}
 	case key.IsZero() && s.EnvVar != "":
@@ -160,6 +157,16 @@ func tryConnection(ctx context.Context, opts *TestOptions, connector mcpconnect.
 		return nil, errors.New("the entry has no key")
 	}
 	return handshake(ctx, s.URL, key)
+}
+
+// askHelper runs a header helper as the client will.
+func askHelper(ctx context.Context, connector mcpconnect.Connector, client mcpclient.Client, argv []string) (secret.Secret, error) {
+	where := connector.Where
+	out, err := connector.Output(ctx, where.Dir, client.Engine().HelperArgv(where.GOOS, where.Env, argv)...)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("the header helper failed: %w", err)
+	}
+	return headerKey(out)
 }
 
 // headerKey reads what a header helper printed.
