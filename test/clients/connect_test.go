@@ -73,18 +73,44 @@ func TestConnects(t *testing.T) {
 	}
 }
 
-// TestHelperWithoutEnvironment has keyfob's configuration where only a variable leads to. Codex runs its header helper without
-// it, so that is refused before it is found out by a client that does not connect; the key itself works.
+// store is a credential helper that finds its folder by a variable alone.
+const store = `#!/bin/sh
+in=$(cat)
+at=${STORE:?}/$(printf %s "$in" | sed 's/.*"context":"\([^"]*\)".*/\1/' | tr / _)
+case $1 in
+get) cat "$at" 2>/dev/null || true ;;
+store) umask 077; printf %s "$in" >"$at" ;;
+erase) rm -f "$at" ;;
+esac
+`
+
+// TestHelperWithoutEnvironment has the session where only a variable leads to. Codex runs its header helper without it, so that
+// is refused before it is found out by a client that does not connect; the key itself works. That the configuration lies
+// elsewhere is no hindrance.
 func TestHelperWithoutEnvironment(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, "codex")
 	q := start(t)
 	e.signIn(t, q)
-	e.env = append(e.env, "XDG_CONFIG_HOME="+filepath.Join(e.home, "elsewhere"))
+	e.env = append(e.env, "XDG_CONFIG_HOME="+filepath.Join(e.home, "elsewhere"), "URL="+q.Service.URL)
 	if err := os.Rename(filepath.Join(e.home, ".config"), filepath.Join(e.home, "elsewhere")); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(e.home, ".codex/config.toml")
+	e.run(t, "keyfob", "mcp", "connect", "--client", "codex", "--apply")
+	if !e.says(t, "codex", q.MCP.Name) {
+		t.Error("codex is not connected with the configuration elsewhere")
+	}
+	e.run(t, "keyfob", "mcp", "disconnect", "--client", "codex")
+
+	helper := filepath.Join(e.home, "keyfob-store")
+	for path, text := range map[string]string{helper: store, filepath.Join(e.home, "token"): q.session(t)} {
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.env = append(e.env, "STORE="+t.TempDir())
+	e.run(t, "sh", "-c", `keyfob auth login --with-token --url "$URL" --credential-helper "$HOME/keyfob-store" <token`)
 	out, err := e.try(t, "keyfob", "mcp", "connect", "--client", "codex", "--apply")
 	if err == nil || !strings.Contains(out, "Codex leaves its header helper HOME, LANG, PATH of the environment") || !strings.Contains(out, "--literal") {
 		t.Errorf("%v\n%s", err, out)
@@ -129,7 +155,7 @@ func (p proof) connects(t *testing.T, e *engine, q quickstart) {
 		}
 		written := state(t, files)
 		begun := time.Now()
-		if !p.isConnected(t, e, m, q.MCP.Name, true) {
+		if !p.isConnected(t, e, m, true) {
 			t.Errorf("%s is not connected by %s", p.program, rung)
 			continue
 		}
@@ -141,7 +167,7 @@ func (p proof) connects(t *testing.T, e *engine, q quickstart) {
 	}
 
 	e.run(t, "keyfob", "keys", "disable", key.Key.ID)
-	if p.isConnected(t, e, m, q.MCP.Name, false) {
+	if p.isConnected(t, e, m, false) {
 		t.Errorf("%s says that it is connected with a key that is disabled", p.program)
 	}
 	p.disconnects(t, e, files, before, own)
@@ -166,7 +192,7 @@ func (p proof) disconnects(t *testing.T, e *engine, files []string, before map[s
 }
 
 // isConnected asks the client's own engine, through `keyfob mcp test` where that can. Both have to agree on want.
-func (p proof) isConnected(t *testing.T, e *engine, m *model, name string, want bool) bool {
+func (p proof) isConnected(t *testing.T, e *engine, m *model, want bool) bool {
 	t.Helper()
 	out, err := e.command(t.Context(), "keyfob", "mcp", "test", "--client", p.client, "-o", "json").Output()
 	var exit *exec.ExitError

@@ -62,12 +62,9 @@ func newEngine(t *testing.T, names ...string) *engine {
 // bin returns the folder of a client's command.
 func (e engine) bin(t *testing.T, name string) string {
 	t.Helper()
-	for _, v := range e.env {
-		path, _ := strings.CutPrefix(v, "PATH=")
-		for _, dir := range filepath.SplitList(path) {
-			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-				return dir
-			}
+	for _, dir := range e.path {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return dir
 		}
 	}
 	t.Fatalf("%s is not on the engine's PATH", name)

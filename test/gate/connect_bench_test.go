@@ -18,7 +18,7 @@ func BenchmarkConnect(b *testing.B) {
 		name, client string
 		session      func(*keyfob, *testing.B)
 	}{
-		{"literal", "gemini-cli", func(k *keyfob, b *testing.B) { k.serve(b, b.TempDir()) }},
+		{"literal", "gemini-cli", func(k *keyfob, b *testing.B) { k.serve(b, b.TempDir()) }}, //nolint:thelper // a method value has its receiver first,
 		{"helper-and-keyring", "claude-code", (*keyfob).desktop},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
