@@ -60,6 +60,7 @@ type table struct {
 	alsoReads    []edit.Object
 	keeps        []string // see Client.Keeps
 	notInProject []Rung
+	widens       bool // its program makes the file readable for others when it writes it
 	engine       Engine
 
 	command []string // of KindCommand, with holes

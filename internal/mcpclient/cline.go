@@ -28,7 +28,8 @@ func cline() Client {
 				// The flat form. Without a type it would be SSE.
 				alsoReads: []edit.Object{obj("type", "streamableHttp", "url", theURL, "headers", auth(bearer)), stdio()},
 				engine:    Engine{Program: "cline", Package: "cline"},
-				after:     "It writes its file anew at each start, for all users of the machine to read: connect with --proxy where others use it.",
+				widens:    true, // at each start
+				after:     "It writes its file anew at each start, for all users of the machine to read: keep the key itself out of it.",
 				command:   []string{"cline", "mcp", "add", theName, theURL, "--transport", "http", "--header", "Authorization: " + bearer, "--yes"},
 			}
 		},

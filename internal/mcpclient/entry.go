@@ -85,6 +85,20 @@ func (c Client) Rungs(s Scope) []Rung {
 	})
 }
 
+// Ladder returns the rungs that are taken without being asked for, the best first. A variable does not reach what a desktop
+// starts. A proxy is a detour for a client that can hold the key, unless that would soon be readable for others.
+func (c Client) Ladder(s Scope) []Rung {
+	rungs := c.Rungs(s)
+	order := []Rung{RungHelper, RungLiteral}
+	switch {
+	case c.facts().widens:
+		order = []Rung{RungHelper, RungProxy, RungLiteral}
+	case !slices.Contains(rungs, RungLiteral):
+		order = []Rung{RungHelper, RungProxy}
+	}
+	return slices.DeleteFunc(order, func(r Rung) bool { return !slices.Contains(rungs, r) })
+}
+
 // Keeps returns the fields of an entry that a file has already which stay as they are there: ours are for a new entry only.
 func (c Client) Keeps() []string { return c.facts().keeps }
 

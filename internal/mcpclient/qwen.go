@@ -19,7 +19,8 @@ func qwen() Client {
 					Program: "qwen", Package: "@qwen-code/qwen-code",
 					Check: &Check{argv: []string{"qwen", "mcp", "list"}, line: []string{"✓ " + theName, "Connected"}, Seconds: 12},
 				},
-				after:   "It may write its settings anew at its next start, for all users of the machine to read: chmod 600 ~/.qwen/settings.json, or connect with --proxy.",
+				widens:  true, // at its first start on a file without $version
+				after:   "It may write its settings anew, for all users of the machine to read: keep the key itself out of them.",
 				command: []string{"qwen", "mcp", "add", "--transport", "http", "--scope", "user", theName, theURL, "--header", "Authorization: " + bearer},
 			}
 		},

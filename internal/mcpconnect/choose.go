@@ -105,20 +105,20 @@ func normal(raw string) string {
 
 // auth climbs the ladder: the strongest rung that the client has, this machine can hold and nothing speaks against.
 func (c Connector) auth(ctx context.Context, want Want, req Request, at *spot) (mcpclient.Auth, error) {
-	rungs := want.Client.Rungs(req.Scope)
-	if at.target.Foreign {
-		rungs = slices.DeleteFunc(rungs, func(r mcpclient.Rung) bool { return r == mcpclient.RungHelper || r == mcpclient.RungProxy })
-	}
+	rungs := want.Client.Ladder(req.Scope)
 	if req.Rung != "" {
-		if !slices.Contains(rungs, req.Rung) {
-			return mcpclient.Auth{}, refuse(want.Client.ID, at.target.Path, ErrRung, "it takes: "+join(rungs),
-				"%s can't take the key as %q", want.Client.Title, req.Rung)
-		}
 		rungs = []mcpclient.Rung{req.Rung}
 	}
-	why := refuse(want.Client.ID, at.target.Path, ErrRung, "it takes: "+join(rungs), "%s can't take the key without being told how", want.Client.Title)
-	for _, rung := range []mcpclient.Rung{mcpclient.RungHelper, mcpclient.RungLiteral, mcpclient.RungProxy, mcpclient.RungEnv} {
-		if !slices.Contains(rungs, rung) || req.Rung == "" && onlyAsked(rung, rungs) {
+	all := want.Client.Rungs(req.Scope)
+	if at.target.Foreign {
+		all = slices.DeleteFunc(all, func(r mcpclient.Rung) bool { return r == mcpclient.RungHelper || r == mcpclient.RungProxy })
+	}
+	why := refuse(want.Client.ID, at.target.Path, ErrRung, "it takes: "+join(all), "%s can't take the key so", want.Client.Title)
+	if req.Rung != "" {
+		why = refuse(want.Client.ID, at.target.Path, ErrRung, "it takes: "+join(all), "%s can't take the key as %q", want.Client.Title, req.Rung)
+	}
+	for _, rung := range rungs {
+		if !slices.Contains(all, rung) {
 			continue
 		}
 		auth, err := c.take(ctx, want, req, at, rung)
@@ -128,12 +128,6 @@ func (c Connector) auth(ctx context.Context, want Want, req Request, at *spot) (
 		why = err
 	}
 	return mcpclient.Auth{}, why
-}
-
-// onlyAsked says that a rung is not climbed by itself: a variable does not reach what a desktop starts, and a proxy is a detour
-// for clients that can hold the key.
-func onlyAsked(rung mcpclient.Rung, rungs []mcpclient.Rung) bool {
-	return rung == mcpclient.RungEnv || rung == mcpclient.RungProxy && slices.Contains(rungs, mcpclient.RungLiteral)
 }
 
 // take returns the way of one rung, or why it is barred.

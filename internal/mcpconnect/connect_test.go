@@ -19,9 +19,10 @@ import (
 func TestTheStrongestRung(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	for _, s := range m.connect("", "claude-code", "cursor", "claude-desktop") {
+	for _, s := range m.connect("", "claude-code", "cursor", "claude-desktop", "qwen-code", "cline") {
 		if want := map[string]mcpclient.Rung{
 			"claude-code": mcpclient.RungHelper, "cursor": mcpclient.RungLiteral, "claude-desktop": mcpclient.RungProxy,
+			"qwen-code": mcpclient.RungProxy, "cline": mcpclient.RungProxy, // which make their files readable for others
 		}[s.Client]; s.Rung != want {
 			t.Errorf("%s takes the key as %s, want %s", s.Client, s.Rung, want)
 		}
