@@ -32,7 +32,7 @@ func codex() Client {
 				},
 				// There is no flag for a header, and --bearer-token-env-var does not reach launches from a desktop.
 				command: []string{"codex", "mcp", "add", theName, "--url", theKeyURL},
-				note:    "codex has no flag for a header, so the key stands in the URL and in ~/.codex/config.toml; --apply will keep it out of the URL",
+				note:    "codex has no flag for a header, so the key stands in the URL and in ~/.codex/config.toml; --apply keeps it out of both",
 				after:   "Start a new session; the ChatGPT desktop app and the IDE extension read the same file. A project's file counts once the project is trusted.",
 			}
 		},

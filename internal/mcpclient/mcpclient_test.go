@@ -58,7 +58,7 @@ func TestSetups(t *testing.T) {
 			Kind: KindCommand,
 			Argv: []string{"codex", "mcp", "add", "acme", "--url", testURL + "?api_key=" + testKey},
 			Text: "codex mcp add acme --url 'https://mcp.acme.dev/mcp?api_key=" + testKey + "'",
-			Note: "codex has no flag for a header, so the key stands in the URL and in ~/.codex/config.toml; --apply will keep it out of the URL",
+			Note: "codex has no flag for a header, so the key stands in the URL and in ~/.codex/config.toml; --apply keeps it out of both",
 		}},
 		{"vscode", Setup{
 			Kind: KindCommand,
