@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -126,7 +128,25 @@ func auditRun(ctx context.Context, opts *AuditOptions) error {
 	if err := showAudit(opts, found); err != nil {
 		return err
 	}
+	offerRewiring(opts, found)
 	return verdict(found)
+}
+
+// offerRewiring names the clients whose files hold a key although they can do without.
+func offerRewiring(opts *AuditOptions, found []leak) {
+	var ids []string
+	for _, l := range found {
+		c, ok := mcpclient.Lookup(l.Client)
+		if !ok || l.kind != secret.Key || slices.Contains(ids, l.Client) {
+			continue
+		}
+		if ladder := c.Ladder(mcpclient.ScopeUser); len(ladder) > 0 && ladder[0] != mcpclient.RungLiteral {
+			ids = append(ids, l.Client)
+		}
+	}
+	if len(ids) > 0 {
+		opts.Out.Note("These clients can do without the key in their files: keyfob mcp connect --apply --client %s", strings.Join(ids, " --client "))
+	}
 }
 
 // inClients finds the keys in the files of the clients, whatever entry they stand in.
