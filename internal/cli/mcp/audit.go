@@ -77,6 +77,7 @@ says which key it is and whether it still opens anything. No secret is shown.
 A key in a client's file, or in one that git ignores, is where it belongs. One anywhere else that still opens something ends with
 exit code 1: rotate or delete it, since taking it out of a file does not take it out of the history.`,
 		Example: `$ keyfob mcp audit
+$ keyfob mcp audit --offline || echo "a secret lies about"
 $ keyfob mcp audit ~/src/app -o json | jq '.findings[] | select(.open)'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

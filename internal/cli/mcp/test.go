@@ -42,6 +42,7 @@ func NewCmdTest(f *cliutil.Factory, runF func(context.Context, *TestOptions) err
 handshake and list the tools, and then have the client's own program connect, where it has one that can be asked without a
 login. Exit code 1 says that some of it failed.`,
 		Example: `$ keyfob mcp test
+$ keyfob mcp test --no-engine -q && echo connected
 $ keyfob mcp test --client claude-code -o json`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

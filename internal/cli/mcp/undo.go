@@ -23,7 +23,9 @@ func NewCmdUndo(f *cliutil.Factory, runF func(context.Context, *UndoOptions) err
 		Short: "Take the last connect or disconnect back",
 		Long: `Take the last "mcp connect --apply" or "mcp disconnect" back: every file is again what it was before, to the byte. A file
 that was changed since is refused, and then none is touched. Keys stay as they are.`,
-		Example: "$ keyfob mcp undo",
+		Example: `$ keyfob mcp undo
+$ keyfob mcp connect --client all --apply && keyfob mcp test || keyfob mcp undo
+$ keyfob mcp undo -o json | jq -r .files[]`,
 		Args:    cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, undoRun)
