@@ -45,10 +45,14 @@ func (tx *Tx) record(what string) Record {
 	r := Record{State: stateOpen, At: tx.store.Now().UTC(), What: what}
 	for _, c := range tx.changes {
 		sum := c.sum()
-		r.Files = append(r.Files, Past{
+		p := Past{
 			Path: c.file.Path, Existed: c.file.info != nil, Mode: c.file.Mode(),
 			Before: hex.EncodeToString(c.file.sum[:]), After: hex.EncodeToString(sum[:]), Gone: c.remove,
-		})
+		}
+		if !c.remove {
+			p.Made = missing(filepath.Dir(c.file.target))
+		}
+		r.Files = append(r.Files, p)
 	}
 	return r
 }
@@ -70,7 +74,10 @@ func (s Store) begin(r Record, changes []*change) error {
 		if now.sum != c.file.sum {
 			return fail(c.file.Path, ErrChanged, "run the command again")
 		}
-		if err := s.save(s.before(i), now.Data); err != nil {
+		if !now.Exists {
+			continue
+		}
+		if err := s.note(s.before(i), now.Data); err != nil {
 			return err
 		}
 	}
@@ -82,7 +89,29 @@ func (s Store) write(r Record) error {
 	if err != nil {
 		return fmt.Errorf("encode the journal: %w", err)
 	}
-	return s.save(filepath.Join(s.journal(), "record.json"), append(doc, '\n'))
+	beside := filepath.Join(s.journal(), "record.tmp")
+	if err := s.note(beside, append(doc, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(beside, s.recordFile()); err != nil {
+		return fail(s.recordFile(), err, "check the folder's owner and mode")
+	}
+	return nil
+}
+
+func (s Store) recordFile() string { return filepath.Join(s.journal(), "record.json") }
+
+// note writes a file of the journal. It is not synced: the journal is for a process that dies. What a power cut leaves of it
+// is known by its digests, and each of the user's files is whole without it.
+func (s Store) note(path string, data []byte) error {
+	err := os.MkdirAll(filepath.Dir(path), folderMode)
+	if err == nil {
+		err = os.WriteFile(path, data, fileMode)
+	}
+	if err != nil {
+		return fail(path, err, "check the folder's owner, its mode and the room on its disk")
+	}
+	return nil
 }
 
 func (s Store) save(path string, data []byte) error {
@@ -97,7 +126,7 @@ func (s Store) save(path string, data []byte) error {
 }
 
 func (s Store) read() (Record, error) {
-	path := filepath.Join(s.journal(), "record.json")
+	path := s.recordFile()
 	doc, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Record{}, nil
@@ -106,8 +135,8 @@ func (s Store) read() (Record, error) {
 		return Record{}, fail(path, err, "check its owner and mode")
 	}
 	var r Record
-	if err := json.Unmarshal(doc, &r); err != nil {
-		return Record{}, fail(path, errors.New("it is damaged"), "move the folder away; it serves `keyfob mcp undo` alone")
+	if json.Unmarshal(doc, &r) != nil { // what a power cut left
+		return Record{}, nil
 	}
 	return r, nil
 }
@@ -120,6 +149,9 @@ func (tx *Tx) Before(r Record, path string) ([]byte, error) {
 	for i, f := range r.Files {
 		if f.Path != path {
 			continue
+		}
+		if !f.Existed {
+			return nil, nil
 		}
 		data, err := os.ReadFile(tx.store.before(i))
 		if err != nil {
@@ -155,7 +187,7 @@ func (tx *Tx) Restore(r Record, f File, p Past) error {
 // Forget drops the record of the last Commit and the contents before it.
 func (s Store) Forget() error {
 	// The record goes first: without it the rest means nothing.
-	err := os.Remove(filepath.Join(s.journal(), "record.json"))
+	err := os.Remove(s.recordFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -136,13 +136,8 @@ func (tx *Tx) Commit(ctx context.Context, what string) (Record, error) {
 	if err := tx.keepCopies(); err != nil {
 		return Record{}, tx.store.rollBack(ctx, r, err)
 	}
-	for i, c := range tx.changes {
-		err := c.apply(ctx)
-		r.Files[i].Made = c.made
-		if err == nil && len(c.made) > 0 && !c.remove {
-			err = tx.store.write(r) // so that a rollback knows the folders
-		}
-		if err != nil {
+	for _, c := range tx.changes {
+		if err := c.apply(ctx); err != nil {
 			return Record{}, tx.store.rollBack(ctx, r, err)
 		}
 	}

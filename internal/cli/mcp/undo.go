@@ -26,7 +26,7 @@ that was changed since is refused, and then none is touched. Keys stay as they a
 		Example: `$ keyfob mcp undo
 $ keyfob mcp connect --client all --apply && keyfob mcp test || keyfob mcp undo
 $ keyfob mcp undo -o json | jq -r .files[]`,
-		Args:    cliutil.ExactArgs(),
+		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, undoRun)
 		},
