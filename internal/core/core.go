@@ -28,6 +28,8 @@ type Config struct {
 	// Joins are the rules by which who signs in with an OpenID provider becomes a member. Of two for one domain and org the first
 	// counts.
 	Joins []Join
+	// Tokens checks the tokens of jobs; nil: none is taken.
+	Tokens TokenVerifier
 }
 
 // Service is the domain over one store. It is safe for concurrent use. Close it before the store.
@@ -41,6 +43,7 @@ type Service struct {
 	passwords bool
 	hasher    hasher
 	joins     []Join
+	tokens    TokenVerifier
 	sweep     *sweeper
 }
 
@@ -61,7 +64,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		store: cfg.Store, keys: keys, clock: cfg.Now, log: cfg.Log,
-		passwords: cfg.Passwords, hasher: newHasher(), joins: slices.Clone(cfg.Joins),
+		passwords: cfg.Passwords, hasher: newHasher(), joins: slices.Clone(cfg.Joins), tokens: cfg.Tokens,
 	}
 	if s.clock == nil {
 		s.clock = time.Now

@@ -32,6 +32,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 		if err != nil {
 			return err
 		}
+		if err := p.mayName(row.FoldedName); err != nil {
+			return err
+		}
 		if in.Idempotency == "" {
 			if late != nil {
 				return late
@@ -45,6 +48,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 		known, its, found, err := s.answered(tx, o, again, now)
 		if err != nil {
 			return err
+		}
+		if found && !p.reaches(known.FoldedName) {
+			return refusef(api.CodeKeyNotFound, "", "the key that was made by this request has another name now")
 		}
 		if found {
 			row, sec, replayed = known, its, true

@@ -35,6 +35,9 @@ func (s *Service) Sessions(ctx context.Context, p Principal) ([]Session, error) 
 // EndSession signs the principal out: the token is refused from now on. Ending an ended session does nothing.
 func (s *Service) EndSession(ctx context.Context, p Principal) error {
 	err := s.update(ctx, func(tx store.Tx) error {
+		if p.isJob() {
+			return tx.EndTrustSession(p.Session.ID)
+		}
 		return s.end(tx, p.Actor(), ownSession{p.Session, true}, "")
 	})
 	if err != nil {

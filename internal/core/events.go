@@ -25,6 +25,7 @@ func eventTypes() []string {
 		"session.created", "session.ended", "session.refused", "token.created", "token.revoked",
 		"member.invited", "member.joined", "member.role_changed", "member.removed", "invitation.withdrawn",
 		"account.password_set", "account.identity_bound", "sign_in.refused", "device.approved", "device.denied", "org.created",
+		"trust.created", "trust.deleted", "trust.used", "trust.refused",
 	}
 }
 
@@ -53,7 +54,7 @@ func (s *Service) Events(ctx context.Context, p Principal, org string, in ListEv
 				return badToken()
 			}
 		}
-		if page.KeyID, err = eventKey(tx, o.ID, in.Key); err != nil {
+		if page.KeyID, err = eventKey(tx, p, o.ID, in.Key); err != nil {
 			return err
 		}
 		rows, err = tx.Events(o.ID, page)
@@ -113,7 +114,7 @@ func setActor(f *store.EventFilter, actor string) error {
 		return invalidf("an actor is named by name or id here, not by a secret")
 	case len(actor) > refMaxBytes || !utf8.ValidString(actor):
 		return invalidf("%s is not the name or id of an actor", shown(actor))
-	case isID(userPrefix, actor) || isID(keyPrefix, actor):
+	case isID(userPrefix, actor) || isID(keyPrefix, actor) || isID(trustPrefix, actor):
 		f.ActorID = actor
 	default:
 		f.ActorName = norm.NFC.String(actor)
@@ -122,11 +123,11 @@ func setActor(f *store.EventFilter, actor string) error {
 }
 
 // eventKey returns the id of the key that ref names; an id may also be a deleted key's, which its events still know.
-func eventKey(tx store.Tx, orgID, ref string) (string, error) {
+func eventKey(tx store.Tx, p Principal, orgID, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
 	}
-	row, err := findKey(tx, orgID, ref)
+	row, err := findKey(tx, p, orgID, ref)
 	if err == nil || !isID(keyPrefix, ref) {
 		return row.ID, err
 	}

@@ -18,6 +18,7 @@ const (
 	keyPrefix        = "key_"
 	eventPrefix      = "evt_"
 	rotationPrefix   = "rot_"
+	trustPrefix      = "tru_"
 )
 
 const (

@@ -62,6 +62,9 @@ func (s *Service) changeKey(ctx context.Context, p Principal, org, ref string, i
 		if len(changes) == 0 {
 			return nil
 		}
+		if err := p.mayName(row.FoldedName); err != nil {
+			return err
+		}
 		row.UpdatedAt = s.now()
 		if err := tx.UpdateKey(row); err != nil {
 			return nameTaken(row.Name, conflict(err))
@@ -124,7 +127,7 @@ func (s *Service) RevealKey(ctx context.Context, p Principal, org, ref string) (
 		if err != nil {
 			return err
 		}
-		if row, err = findKey(tx, o.ID, ref); err != nil {
+		if row, err = findKey(tx, p, o.ID, ref); err != nil {
 			return err
 		}
 		if sec, err = s.unsealCurrent(tx, o, row); err != nil {
@@ -162,7 +165,7 @@ func keyToChange(tx store.Tx, p Principal, org, ref string, ifRevision int64) (s
 	if err != nil {
 		return store.Key{}, err
 	}
-	row, err := findKey(tx, o.ID, ref)
+	row, err := findKey(tx, p, o.ID, ref)
 	if err != nil {
 		return store.Key{}, err
 	}

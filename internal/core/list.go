@@ -25,7 +25,7 @@ const (
 
 // Keys returns a page of the org's keys, oldest first unless in says otherwise.
 func (s *Service) Keys(ctx context.Context, p Principal, org string, in ListKeys) (KeyPage, error) {
-	return s.page(ctx, in, func(tx store.Tx) (string, error) {
+	return s.page(ctx, in, p.keyNames(), func(tx store.Tx) (string, error) {
 		o, err := access(tx, p, org, api.KeysRead)
 		return o.ID, err
 	})
@@ -33,10 +33,10 @@ func (s *Service) Keys(ctx context.Context, p Principal, org string, in ListKeys
 
 // CallerKeys returns a page of the keys of the calling key's org.
 func (s *Service) CallerKeys(ctx context.Context, c Caller, in ListKeys) (KeyPage, error) {
-	return s.page(ctx, in, func(store.Tx) (string, error) { return c.Org.ID, nil })
+	return s.page(ctx, in, nil, func(store.Tx) (string, error) { return c.Org.ID, nil })
 }
 
-func (s *Service) page(ctx context.Context, in ListKeys, orgID func(store.Tx) (string, error)) (KeyPage, error) {
+func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID func(store.Tx) (string, error)) (KeyPage, error) {
 	f, err := filterOf(in)
 	if err != nil {
 		return KeyPage{}, err
@@ -48,7 +48,7 @@ func (s *Service) page(ctx context.Context, in ListKeys, orgID func(store.Tx) (s
 	}
 	limit := f.Limit
 	f.Limit++ // one more tells whether there is a next page
-	f.Now = s.now()
+	f.Now, f.Names = s.now(), names
 	var (
 		rows []store.Key
 		mark fingerprint
@@ -198,7 +198,7 @@ func badToken() error {
 
 func keyMark(orgID string, f store.KeyFilter) fingerprint {
 	parts := []string{"keys", orgID, fmt.Sprint(f.Status, f.Sort, f.Descending, f.NeverUsed), string(at(f.UnusedSince)), string(at(f.ExpiresBefore))}
-	return markOf(append(parts, f.Tags...)...)
+	return markOf(slices.Concat(parts, f.Tags, f.Names)...)
 }
 
 const idBytes = len(keyPrefix) + idLen

@@ -28,7 +28,7 @@ func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if _, ok := presentedSecret(h); !ok || h.Key.OrgID != o.ID || !h.Key.DeletedAt.IsZero() {
+		if _, ok := presentedSecret(h); !ok || h.Key.OrgID != o.ID || !p.reaches(h.Key.FoldedName) || !h.Key.DeletedAt.IsZero() {
 			return refusef(api.CodeKeyNotFound, "", "the secret is of no key of the organisation %s", shown(o.Slug))
 		}
 		return nil

@@ -22,8 +22,9 @@ type Session struct {
 	Host        string // the machine, as it called itself
 	Hint        string
 	UserID      string
-	Org         Org              // of a token: the only org that it opens; zero for all other sessions
-	Permissions []api.Permission // of a token: the only ones it has
+	Org         Org              // of a token or a job: the only org that it opens; zero for all other sessions
+	Permissions []api.Permission // of a token or a job: the only ones it has
+	KeyNames    []string         // of a job: patterns of the names of the only keys that it reaches
 	CreatedAt   time.Time
 	LastUsedAt  time.Time // zero: never
 	ExpiresAt   time.Time // of SessionCLI: unless it is used before

@@ -23,7 +23,7 @@ func (s *Service) Key(ctx context.Context, p Principal, org, ref string) (Key, e
 		if err != nil {
 			return err
 		}
-		row, err = findKey(tx, o.ID, ref)
+		row, err = findKey(tx, p, o.ID, ref)
 		return err
 	})
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Service) ActiveKey(ctx context.Context, p Principal, org string) (Key, 
 			return err
 		}
 		row, err = tx.ActiveKey(o.ID, now)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) || err == nil && !p.reaches(row.FoldedName) {
 			return refusef(api.CodeNoActiveKey, "make a key: keyfob keys create NAME",
 				"the organisation %s has no key that is enabled, unexpired and recoverable", shown(o.Slug))
 		}
@@ -75,7 +75,7 @@ func (s *Service) KeyActivity(ctx context.Context, c Caller, ref string, limit i
 		rows []store.Event
 	)
 	err := s.view(ctx, func(tx store.Tx) (err error) {
-		if row, err = findKey(tx, c.Org.ID, ref); err != nil {
+		if row, err = findKey(tx, Principal{}, c.Org.ID, ref); err != nil {
 			return err
 		}
 		rows, err = tx.Events(c.Org.ID, store.EventFilter{KeyID: row.ID, Limit: limit})
@@ -91,8 +91,8 @@ func (s *Service) KeyActivity(ctx context.Context, c Caller, ref string, limit i
 	return s.key(row, s.now()), events, nil
 }
 
-// findKey returns the key of the org that ref, a name or an id, names.
-func findKey(tx store.Tx, orgID, ref string) (store.Key, error) {
+// findKey returns the key of the org that ref, a name or an id, names. One that the principal does not reach is not there.
+func findKey(tx store.Tx, p Principal, orgID, ref string) (store.Key, error) {
 	if looksLikeSecret(ref) {
 		return store.Key{}, invalidf("a key is named by its name or id here, not by its secret")
 	}
@@ -103,7 +103,7 @@ func findKey(tx store.Tx, orgID, ref string) (store.Key, error) {
 	case len(ref) <= refMaxBytes && utf8.ValidString(ref):
 		row, err = tx.KeyByName(orgID, fold(ref))
 	}
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !p.reaches(row.FoldedName) {
 		return store.Key{}, refusef(api.CodeKeyNotFound, "", "the organisation has no key %s", shown(ref))
 	}
 	return row, err

@@ -91,9 +91,9 @@ func (s *Service) rotate(tx store.Tx, p Principal, org, ref string, from Origin,
 	r := &rotating{s: s, tx: tx, by: p.Actor(), org: o, now: s.now()}
 	r.from = facts("address", brief(from.AddressPrefix), "agent", cleaned(from.Agent))
 	if p.isToken() {
-		r.from["token"] = p.Session.Name
+		r.from["token"] = p.Session.Name // of a job: its run
 	}
-	r.key, err = findKey(tx, o.ID, ref)
+	r.key, err = findKey(tx, p, o.ID, ref)
 	return r, err
 }
 
@@ -218,7 +218,7 @@ func (s *Service) Rotation(ctx context.Context, p Principal, org, ref, id string
 			return err
 		}
 		r.tx = tx
-		if r.key, err = findKey(tx, o.ID, ref); err != nil {
+		if r.key, err = findKey(tx, p, o.ID, ref); err != nil {
 			return err
 		}
 		return r.find(id)
@@ -237,7 +237,7 @@ func (s *Service) Rotations(ctx context.Context, p Principal, org, ref string) (
 		if err != nil {
 			return err
 		}
-		key, err := findKey(tx, o.ID, ref)
+		key, err := findKey(tx, p, o.ID, ref)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, noSession()
+		return s.authenticateJob(ctx, parsed)
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up a session: %w", err)

@@ -20,17 +20,22 @@ type Membership struct {
 	Role api.Role
 }
 
-// Principal is who a session token stands for.
+// Principal is who a session token stands for. Of a job User is the trust rule that let it in.
 type Principal struct {
 	User    User
 	Session Session
 }
 
 // Actor is the principal as events and keys record it.
-func (p Principal) Actor() Actor { return Actor{Type: api.ActorUser, ID: p.User.ID, Name: p.User.Name} }
+func (p Principal) Actor() Actor {
+	if p.isJob() {
+		return Actor{Type: api.ActorTrust, ID: p.User.ID, Name: p.User.Name}
+	}
+	return Actor{Type: api.ActorUser, ID: p.User.ID, Name: p.User.Name}
+}
 
-// isToken says that a program acts in the user's name.
-func (p Principal) isToken() bool { return p.Session.Kind == api.SessionToken }
+// isToken says that a program acts, with no more than the permissions of its session.
+func (p Principal) isToken() bool { return p.Session.Kind == api.SessionToken || p.isJob() }
 
 // opens says whether the session reaches an org that its user is in.
 func (p Principal) opens(org store.Org) bool { return !p.isToken() || p.Session.Org.ID == org.ID }

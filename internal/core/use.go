@@ -22,7 +22,7 @@ func (s *Service) KeyUsage(ctx context.Context, p Principal, org, ref string) (U
 		if err != nil {
 			return err
 		}
-		row, err := findKey(tx, o.ID, ref)
+		row, err := findKey(tx, p, o.ID, ref)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/openid"
 	"github.com/keyfob/keyfob/internal/server"
 	"github.com/keyfob/keyfob/pkg/api"
 )
@@ -61,7 +62,9 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	defer func() { _ = listener.Close() }() // again after http.Server, if it got that far
 
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, nil))
-	d, err := openDomain(ctx, dir, core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Now: opts.Now, Log: log})
+	own := service{listener: listener, public: public}
+	tokens := openid.NewJobs(nil, public == nil && own.isLocal() || public != nil && isLoopback(public.Hostname()))
+	d, err := openDomain(ctx, dir, core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Tokens: tokens, Now: opts.Now, Log: log})
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package openid signs people in with an upstream OpenID provider: the authorization code flow with PKCE (OpenID Connect
-// Core 1.0 §3.1, RFC 7636), checked as RFC 9700 and RFC 9207 ask.
+// Core 1.0 §3.1, RFC 7636), checked as RFC 9700 and RFC 9207 ask. It also checks the ID tokens of pipelines' jobs (Jobs).
 //
 // It must not know pages, cookies or the store: who keeps state, nonce and verifier between the two halves of a sign-in,
 // and what an identity may do, is others' business.

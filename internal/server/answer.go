@@ -77,8 +77,8 @@ func wireSession(s core.Session) api.Session {
 		ID: s.ID, Kind: s.Kind, Name: s.Name, Host: s.Host, Hint: s.Hint, CreatedAt: s.CreatedAt.UTC(),
 		LastUsedAt: wireTime(s.LastUsedAt), ExpiresAt: s.ExpiresAt.UTC(),
 	}
-	if s.Kind == api.SessionToken {
-		out.Org, out.Permissions = &s.Org.Slug, s.Permissions
+	if s.Kind == api.SessionToken || s.Kind == api.SessionJob {
+		out.Org, out.Permissions, out.Keys = &s.Org.Slug, s.Permissions, s.KeyNames
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/openid"
 	"github.com/keyfob/keyfob/internal/store/sqlite"
 	"github.com/keyfob/keyfob/pkg/api"
 )
@@ -48,6 +49,7 @@ func newHarness(t *testing.T, change ...func(*core.Config)) *harness {
 	cfg := core.Config{
 		Store: db, Now: h.clock.Now, Log: log,
 		Material: core.Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}}, Passwords: true,
+		Tokens: openid.NewJobs(nil, true),
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -57,6 +57,10 @@ func rightsTable() map[string]rights {
 
 		"lookupKey":    {foreign, yes, yes, yes},
 		"listEvents":   {foreign, no, no, yes},
+		"listTrustRules":  {foreign, no, no, yes},
+		"createTrustRule": {foreign, no, no, no},
+		"deleteTrustRule": {foreign, no, no, no},
+
 		"getActiveKey": {foreign, yes, yes, yes},
 		"getMCP":       {foreign, yes, yes, yes},
 	}
@@ -148,6 +152,9 @@ func (h *harness) tryAs(r route, c caller, want api.Code) {
 	}
 	if strings.Contains(r.pattern, "{member}") {
 		of.member = h.join(h.acme, "of-"+of.fresh+"@example.com", api.RoleViewer).user.ID
+	}
+	if strings.Contains(r.pattern, "{rule}") {
+		of.rule = h.trustRule(of.fresh)
 	}
 	if strings.Contains(r.pattern, "{session}") {
 		of.session = h.sessionOf(c, token)

@@ -39,7 +39,7 @@ func (s *Server) routes() []route {
 		members = "/v1/orgs/{org}/members"
 		member  = members + "/{member}"
 	)
-	return append(s.rotationRoutes(key), []route{
+	return append(append(s.rotationRoutes(key), s.trustRoutes()...), []route{
 		{"GET", "/v1/session", "getSession", s.session(s.getSession)},
 		{"DELETE", "/v1/session", "deleteSession", s.session(s.deleteSession)},
 		{"GET", "/v1/sessions", "listSessions", s.session(s.listSessions)},

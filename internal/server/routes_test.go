@@ -90,12 +90,12 @@ func TestTheEmbeddedDocumentIsTheYAML(t *testing.T) {
 }
 
 // things are what a request names: those that are there, and the name of a new one.
-type things struct{ org, key, rotation, session, member, fresh string }
+type things struct{ org, key, rotation, session, member, rule, fresh string }
 
 // request returns a request that the route takes: with a body where it needs one.
 func (r route) request(of things) (path, body, media string) {
 	path = strings.NewReplacer(
-		"{org}", of.org, "{key}", of.key, "{rotation}", cmp.Or(of.rotation, "x"), "{session}", of.session, "{member}", of.member,
+		"{org}", of.org, "{key}", of.key, "{rotation}", cmp.Or(of.rotation, "x"), "{session}", of.session, "{member}", of.member, "{rule}", cmp.Or(of.rule, "x"),
 	).Replace(r.pattern)
 	media = mediaJSON
 	switch r.operation {
@@ -116,6 +116,12 @@ func (r route) request(of things) (path, body, media string) {
 		body = `{"email":` + quote(of.fresh+"@example.com") + `,"role":"viewer"}`
 	case "updateMember":
 		body = `{"role":"member"}`
+	case "createTrustRule":
+		body = `{"provider":"oidc","issuer":"https://ci.example.com","conditions":{"sub":` + quote(of.fresh) + `},"permissions":["keys:read"],"keys":["*"]}`
+	case "exchangeToken":
+		body, media = url.Values{
+			"grant_type": {api.ExchangeGrantType}, "subject_token": {of.fresh}, "subject_token_type": {api.TokenTypeJWT},
+		}.Encode(), mediaForm
 	case "startDevice":
 		body, media = "client_id="+of.fresh, mediaForm
 	case "pollDevice":
@@ -162,8 +168,8 @@ func TestEveryRouteWantsItsCredential(t *testing.T) {
 func (h *harness) open(r route, path, body, media string) {
 	h.t.Helper()
 	want := http.StatusOK
-	if r.operation == "pollDevice" {
-		want = http.StatusBadRequest // there is no such device code
+	if r.operation == "pollDevice" || r.operation == "exchangeToken" {
+		want = http.StatusBadRequest // there is no such device code, and the token is none
 	}
 	for _, header := range [][]string{
 		nil,

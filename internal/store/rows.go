@@ -242,6 +242,7 @@ type KeyFilter struct {
 	Status        KeyStatus
 	Now           time.Time // decides what is expired
 	Tags          []string  // NAME=VALUE, all of them
+	Names         []string  // patterns of folded names, of which one must match; '*' stands for any characters; nil: any
 	NeverUsed     bool
 	UnusedSince   time.Time // not used at or after it; zero: any
 	ExpiresBefore time.Time // zero: any
@@ -318,7 +319,7 @@ type UseSum struct {
 type Age struct {
 	Minute  int64     // calls in minutes before it
 	Callers time.Time // callers that were last seen before it
-	Answers time.Time // answers that expired at or before it
+	Answers time.Time // answers, and tokens and sessions of jobs, that expired at or before it
 	Grants  time.Time // device grants that expired at or before it
 	Tries   time.Time // tries whose window began before it
 	Ended   time.Time // sessions that ended or expired, and invitations that were closed or expired, before it

@@ -39,6 +39,7 @@ type Store interface {
 // is taken.
 type Tx interface {
 	RotationTx
+	TrustTx
 
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)

@@ -22,6 +22,7 @@ const (
 	CodeOrgNotFound        Code = "org-not-found"
 	CodeMemberNotFound     Code = "member-not-found"
 	CodeSessionNotFound    Code = "session-not-found"
+	CodeTrustNotFound      Code = "trust-rule-not-found"
 	CodeNoActiveKey        Code = "no-active-key"
 	CodeMethodNotAllowed   Code = "method-not-allowed"
 	CodeNameTaken          Code = "name-taken"
@@ -65,6 +66,7 @@ func Codes() []CodeInfo {
 		{CodeOrgNotFound, http.StatusNotFound, "No such organisation"},
 		{CodeMemberNotFound, http.StatusNotFound, "No such member"},
 		{CodeSessionNotFound, http.StatusNotFound, "No such session"},
+		{CodeTrustNotFound, http.StatusNotFound, "No such trust rule"},
 		{CodeRotationNotFound, http.StatusNotFound, "No such rotation"},
 		{CodeNoActiveKey, http.StatusNotFound, "The organisation has no active key"},
 		{CodeMethodNotAllowed, http.StatusMethodNotAllowed, "The method is not allowed here"},

@@ -12,11 +12,13 @@ type User struct {
 // SessionKind is what a session is of.
 type SessionKind string
 
-// The kinds of session: the command line signed in, a browser did, or a token was made for a program.
+// The kinds of session: the command line signed in, a browser did, a token was made for a program, or a job's token was
+// exchanged by a trust rule.
 const (
 	SessionCLI     SessionKind = "cli"
 	SessionBrowser SessionKind = "browser"
 	SessionToken   SessionKind = "token"
+	SessionJob     SessionKind = "job"
 )
 
 // Session is what signing in gave, or a token for a program. ExpiresAt is when it ends; one of the kind "cli" ends then
@@ -30,10 +32,12 @@ type Session struct {
 	CreatedAt  time.Time   `json:"created_at"`
 	LastUsedAt *time.Time  `json:"last_used_at"`
 	ExpiresAt  time.Time   `json:"expires_at"`
-	// Org is the slug of the only organisation that a token opens; null for all other sessions.
+	// Org is the slug of the only organisation that a token or a job opens; null for all other sessions.
 	Org *string `json:"org"`
-	// Permissions are the only ones that a token has; null for all other sessions.
+	// Permissions are the only ones that a token or a job has; null for all other sessions.
 	Permissions []Permission `json:"permissions"`
+	// Keys are the names of the only keys that a job reaches, in which '*' stands for any characters; absent for all others.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // SessionInfo answers "who am I, and where".

@@ -14,6 +14,8 @@ const (
 	EventsRead   Permission = "events:read"
 	MembersRead  Permission = "members:read"
 	MembersWrite Permission = "members:write"
+	TrustRead    Permission = "trust:read"
+	TrustWrite   Permission = "trust:write"
 	// OwnersWrite is needed, beside MembersWrite, to make, change or remove an owner.
 	OwnersWrite Permission = "owners:write"
 )
@@ -30,6 +32,8 @@ const (
 	RoleAdmin  Role = "admin"
 	RoleMember Role = "member"
 	RoleViewer Role = "viewer"
+	// RoleNone is that of a job which a trust rule let in: it has the permissions of its session alone.
+	RoleNone Role = "none"
 )
 
 // Roles lists every role, from most to least.
@@ -41,7 +45,7 @@ func (r Role) Permissions() []Permission {
 	case RoleOwner:
 		return append(RoleAdmin.Permissions(), OwnersWrite)
 	case RoleAdmin:
-		return []Permission{KeysRead, KeysWrite, KeysReveal, KeysRotate, EventsRead, MembersRead, MembersWrite}
+		return []Permission{KeysRead, KeysWrite, KeysReveal, KeysRotate, EventsRead, MembersRead, MembersWrite, TrustRead, TrustWrite}
 	case RoleMember:
 		return []Permission{KeysRead, KeysReveal, MembersRead}
 	case RoleViewer:

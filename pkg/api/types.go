@@ -42,6 +42,7 @@ const (
 	ActorUser   ActorType = "user"
 	ActorKey    ActorType = "key"
 	ActorSystem ActorType = "system"
+	ActorTrust  ActorType = "trust" // a job, by the trust rule that let it in
 )
 
 // Actor is who did something.

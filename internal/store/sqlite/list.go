@@ -120,6 +120,7 @@ func addKeyTerms(f store.KeyFilter, q *conditions) {
 	case store.Expired:
 		q.add("k.disabled = 0 AND k.expires_order <= " + q.arg(micros(f.Now)))
 	}
+	addNames(f.Names, q)
 	if f.NeverUsed {
 		q.add("k.used_at = 0")
 	}
@@ -129,4 +130,17 @@ func addKeyTerms(f store.KeyFilter, q *conditions) {
 	if !f.ExpiresBefore.IsZero() {
 		q.add("k.expires_order < " + q.arg(micros(f.ExpiresBefore)))
 	}
+}
+
+// addNames narrows a list to names that match one of the patterns.
+func addNames(patterns []string, q *conditions) {
+	if patterns == nil {
+		return
+	}
+	like := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`, "*", "%")
+	terms := make([]string, len(patterns))
+	for i, p := range patterns {
+		terms[i] = "k.folded_name LIKE " + q.arg(like.Replace(p)) + ` ESCAPE '\'`
+	}
+	q.add("(" + strings.Join(append(terms, "0"), " OR ") + ")")
 }

@@ -125,7 +125,7 @@ func TestNewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	if !errors.Is(err, store.ErrNewerSchema) {
 		t.Fatalf("got %v, want %v", err, store.ErrNewerSchema)
 	}
-	wantError(t, err, "its schema is 9999, this program knows up to 5")
+	wantError(t, err, "its schema is 9999, this program knows up to 6")
 	if after := snapshot(t, path); after != before {
 		t.Error("the file was changed")
 	}

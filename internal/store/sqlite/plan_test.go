@@ -52,6 +52,7 @@ func TestListsNeitherSortNorScan(t *testing.T) {
 		{UnusedSince: time.Unix(1e9, 0)},
 		{ExpiresBefore: time.Unix(1e9, 0)},
 		{Tags: []string{"a=b"}},
+		{Names: []string{"ci-*", "x"}},
 		{Tags: []string{"a=b", "c=d"}, Status: store.Disabled, NeverUsed: true},
 	} {
 		for _, sort := range []store.KeySort{store.ByID, store.ByName, store.ByLastUse, store.ByExpiry} {
@@ -119,6 +120,11 @@ func TestPeopleNeitherSortNorScan(t *testing.T) {
 		{retiredByDigest, []any{[]byte{1}}},
 		{lastVersion, []any{"key_1"}},
 		{lastRetiredVersion, []any{"key_1"}},
+		{ruleByID, []any{"org_1", "tru_1"}},
+		{ruleByName, []any{"org_1", "x"}},
+		{rulesOfOrg, []any{"org_1"}},
+		{rulesOf, []any{"https://id.example"}},
+		{trustSession, []any{[]byte{1}}},
 	} {
 		check(fmt.Sprint("rotations ", i), q.query, q.args)
 	}

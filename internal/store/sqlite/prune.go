@@ -17,6 +17,10 @@ func pruneSteps(a store.Age) []pruneStep {
 			SELECT key_id, address, agent FROM key_callers WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2)`, micros(a.Callers)},
 		{`DELETE FROM answers WHERE id IN (
 			SELECT id FROM answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Answers)},
+		{`DELETE FROM trust_tokens WHERE digest IN (
+			SELECT digest FROM trust_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Answers)},
+		{`DELETE FROM trust_sessions WHERE id IN (
+			SELECT id FROM trust_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Answers)},
 		{`DELETE FROM device_grants WHERE id IN (
 			SELECT id FROM device_grants WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(a.Grants)},
 		{`DELETE FROM tries WHERE (kind, subject) IN (
