@@ -137,10 +137,14 @@ func addNames(patterns []string, q *conditions) {
 	if patterns == nil {
 		return
 	}
+	if len(patterns) == 0 {
+		q.add("k.id < ''") // none
+		return
+	}
 	like := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`, "*", "%")
 	terms := make([]string, len(patterns))
 	for i, p := range patterns {
 		terms[i] = "k.folded_name LIKE " + q.arg(like.Replace(p)) + ` ESCAPE '\'`
 	}
-	q.add("(" + strings.Join(append(terms, "0"), " OR ") + ")")
+	q.add("(" + strings.Join(terms, " OR ") + ")")
 }
