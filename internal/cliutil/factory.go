@@ -49,7 +49,8 @@ type Factory struct {
 	// Flags is the root command's persistent flags; the root sets it.
 	Flags *pflag.FlagSet
 
-	once bool // requests are made a single time
+	once      bool        // requests are made a single time
+	exchanged *jobSession // shared by all copies of the factory
 }
 
 // Session is the service that the options select and the credential for it.
@@ -59,6 +60,10 @@ type Session struct {
 	Source credentials.Source
 	// Org is the selected organisation's slug; empty: none is selected.
 	Org string
+	// Token is the session's; it is zero in tests that need none.
+	Token secret.Secret
+	// Job says that the session was given for a CI job's token, which is Source; it is kept nowhere.
+	Job bool
 }
 
 // NewFactory returns the factory of a process with these streams and this environment. It reads nothing.
@@ -66,6 +71,7 @@ func NewFactory(streams *IOStreams, env func(string) string) *Factory {
 	f := &Factory{
 		IO: streams, Env: env, GOOS: runtime.GOOS, Now: time.Now,
 		Executable: os.Executable, Hostname: os.Hostname, Environ: os.Environ, OpenBrowser: browser.Open,
+		exchanged: &jobSession{},
 	}
 	board := clipboard.Clipboard{Env: env}
 	if streams.ErrTTY {
@@ -170,13 +176,9 @@ func (f *Factory) openSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := f.Credentials()
-	if err != nil {
-		return nil, err
-	}
-	token, source, err := store.Get(ctx, ref)
-	if errors.Is(err, credentials.ErrNone) {
-		return nil, noSession(ref, err)
+	token, source, isJob, err := f.job(ctx, cfg)
+	if !isJob {
+		token, source, err = f.stored(ctx, ref)
 	}
 	if err != nil {
 		return nil, err
@@ -185,7 +187,19 @@ func (f *Factory) openSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Client: c, Ref: ref, Source: source, Org: cfg.String(config.OptOrg)}, nil
+	return &Session{Client: c, Ref: ref, Source: source, Org: cfg.String(config.OptOrg), Token: token, Job: isJob}, nil
+}
+
+func (f *Factory) stored(ctx context.Context, ref credentials.Ref) (secret.Secret, credentials.Source, error) {
+	store, err := f.Credentials()
+	if err != nil {
+		return secret.Secret{}, credentials.Source{}, err
+	}
+	token, source, err := store.Get(ctx, ref)
+	if errors.Is(err, credentials.ErrNone) {
+		return token, source, noSession(ref, err)
+	}
+	return token, source, err
 }
 
 // noSession says that there is no session for the service; where this machine has no keyring either, that is the next step.

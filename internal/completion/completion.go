@@ -70,6 +70,13 @@ func Members(f *cliutil.Factory) cobra.CompletionFunc {
 	}
 }
 
+// TrustRules completes the names of an organisation's trust rules.
+func TrustRules(f *cliutil.Factory) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return offerWords(ask(cmd.Context(), f, kindTrust).words, word), directive
+	}
+}
+
 // Contexts completes the names of the contexts on this machine.
 func Contexts(f *cliutil.Factory) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {

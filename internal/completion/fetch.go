@@ -19,6 +19,7 @@ const (
 	kindOrgs kind = "orgs"
 
 	kindMembers kind = "members"
+	kindTrust   kind = "trust"
 )
 
 // errNotAsked says that the credential can't be had without a prompt, or that none is there.
@@ -78,8 +79,12 @@ func fetch(ctx context.Context, f *cliutil.Factory, at place) (answer, error) {
 	if err != nil {
 		return failed, err
 	}
-	if at.kind == kindMembers {
+	switch at.kind {
+	case kindMembers:
 		return fetchMembers(ctx, session.Client, org)
+	case kindTrust:
+		return fetchTrustRules(ctx, session.Client, org)
+	case kindKeys, kindOrgs:
 	}
 	return fetchKeys(ctx, session.Client, org)
 }
@@ -134,6 +139,18 @@ func fetchMembers(ctx context.Context, c *client.Client, org string) (answer, er
 		if m.Status == api.MemberInvited {
 			described[m.Email] = string(m.Role) + " · invited"
 		}
+	}
+	return answer{state: stateWhole, words: describedList(described)}, nil
+}
+
+func fetchTrustRules(ctx context.Context, c *client.Client, org string) (answer, error) {
+	rules, err := c.TrustRules(ctx, org)
+	if err != nil {
+		return answer{state: stateFailed}, err
+	}
+	described := map[string]string{}
+	for _, r := range rules {
+		described[r.Name] = string(r.Provider) + " · " + r.Issuer
 	}
 	return answer{state: stateWhole, words: describedList(described)}, nil
 }

@@ -29,6 +29,9 @@ const (
 	OptQuiet     = "quiet"
 
 	OptPassphrase = "passphrase"
+
+	OptOIDCTokenFile = "oidc_token_file"
+	OptIDToken       = "id_token"
 )
 
 // Options is the one table of settings; flags, environment, config file, help and tests derive from it.
@@ -44,6 +47,8 @@ func Options() []Option {
 		{Name: OptQuiet, Flag: "quiet", Short: "q", Bool: true, Default: "false", Usage: "print only ids, or only the secret"},
 		{Name: OptDebug, Flag: "debug", Env: "KEYFOB_DEBUG", Bool: true, Default: "false", Usage: "write requests and answers to stderr, without secrets"},
 		{Name: OptPassphrase, Env: "KEYFOB_PASSPHRASE", Sensitive: true, Usage: "the passphrase of a session that `auth login --encrypted-storage` keeps"},
+		{Name: OptOIDCTokenFile, Env: "KEYFOB_OIDC_TOKEN_FILE", Usage: "file of a CI job's OIDC token, to be exchanged for a session"},
+		{Name: OptIDToken, Env: "KEYFOB_ID_TOKEN", Sensitive: true, Usage: "a CI job's OIDC token, likewise; a name for GitLab's id_tokens"},
 		{Name: OptConfigDir, Env: "KEYFOB_CONFIG_DIR", Usage: "folder of the configuration; default $XDG_CONFIG_HOME/keyfob"},
 		{Name: OptDataDir, Env: "KEYFOB_DATA_DIR", Usage: "folder of a local service's data; default $XDG_DATA_HOME/keyfob"},
 	}

@@ -62,8 +62,8 @@ type Choice struct {
 // Kind is a kind of place.
 type Kind string
 
-// The kinds of place. A Choice has none of KindEnvironment and KindFile, which stand for KEYFOB_TOKEN and for the file of
-// the local context.
+// The kinds of place. A Choice has none of KindEnvironment, KindFile, KindGitHub and KindGitLab, which stand for KEYFOB_TOKEN, for
+// the file of the local context or of a CI job's token, and for jobs whose token was exchanged for a session.
 const (
 	KindEnvironment Kind = "environment"
 	KindFile        Kind = "file"
@@ -71,6 +71,8 @@ const (
 	KindHelper      Kind = "helper"
 	KindEncrypted   Kind = "encrypted"
 	KindPlain       Kind = "plain"
+	KindGitHub      Kind = "github-actions"
+	KindGitLab      Kind = "gitlab-ci"
 )
 
 // Source is where a credential lies.
@@ -94,6 +96,10 @@ func (s Source) String() string {
 		return "the file " + s.Detail + ", encrypted with a passphrase"
 	case KindPlain:
 		return "the file " + s.Detail + ", not encrypted"
+	case KindGitHub:
+		return "the token of a GitHub Actions job"
+	case KindGitLab:
+		return "the token of a GitLab CI job, " + s.Detail
 	case KindEnvironment:
 	}
 	return s.Detail

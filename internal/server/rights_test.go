@@ -55,8 +55,8 @@ func rightsTable() map[string]rights {
 		"retireRotation":  {foreign, no, no, yes},
 		"cancelRotation":  {foreign, no, no, yes},
 
-		"lookupKey":    {foreign, yes, yes, yes},
-		"listEvents":   {foreign, no, no, yes},
+		"lookupKey":       {foreign, yes, yes, yes},
+		"listEvents":      {foreign, no, no, yes},
 		"listTrustRules":  {foreign, no, no, yes},
 		"createTrustRule": {foreign, no, no, no},
 		"deleteTrustRule": {foreign, no, no, no},

@@ -59,6 +59,9 @@ func logoutRun(ctx context.Context, opts *LogoutOptions) error {
 			Hint:    "unset KEYFOB_TOKEN",
 		}
 	}
+	if session.Job {
+		return session.Client.SignOut(ctx) // it is kept nowhere
+	}
 	if opts.All {
 		return endAll(ctx, opts, session)
 	}

@@ -8,17 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
-	"github.com/keyfob/keyfob/internal/config"
-	"github.com/keyfob/keyfob/internal/credentials"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
 // TokenOptions is all that tokenRun needs.
 type TokenOptions struct {
-	Session     func(context.Context) (*cliutil.Session, error)
-	Credentials func() (*credentials.Store, error)
-	Config      func() (*config.Config, error)
-	Out         *cliutil.Output
+	Session func(context.Context) (*cliutil.Session, error)
+	Out     *cliutil.Output
 
 	For         string
 	Permissions []string
@@ -27,7 +23,7 @@ type TokenOptions struct {
 
 // NewCmdToken returns "keyfob auth token". runF replaces tokenRun in tests.
 func NewCmdToken(f *cliutil.Factory, runF func(context.Context, *TokenOptions) error) *cobra.Command {
-	opts := &TokenOptions{Session: f.Session, Credentials: f.Credentials, Config: f.Config}
+	opts := &TokenOptions{Session: f.Session}
 	expires := &cliutil.When{Now: f.Now}
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -61,18 +57,10 @@ func tokenRun(ctx context.Context, opts *TokenOptions) error {
 		return err
 	}
 	if opts.For == "" {
-		store, err := opts.Credentials()
-		if err != nil {
-			return err
-		}
-		token, _, err := store.Get(ctx, session.Ref)
-		if err != nil {
-			return err
-		}
 		if opts.Out.Structured() {
-			return opts.Out.Object(map[string]string{"token": token.Reveal()})
+			return opts.Out.Object(map[string]string{"token": session.Token.Reveal()})
 		}
-		return opts.Out.Line("%s", token.Reveal())
+		return opts.Out.Line("%s", session.Token.Reveal())
 	}
 	org, err := session.SelectOrg(ctx)
 	if err != nil {

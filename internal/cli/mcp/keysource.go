@@ -43,7 +43,7 @@ func keyArgv(exe, verb, key, contextName, org string) []string {
 // KeepSecret keeps the secret of a key, just revealed, where the session lies, so that the first `mcp headers` and `mcp proxy` find it
 // there. It does nothing where there is no such place: with KEYFOB_TOKEN, and beside an encrypted file.
 func KeepSecret(ctx context.Context, f *cliutil.Factory, session *cliutil.Session, key string, s secret.Secret) error {
-	if session.Source.Kind == credentials.KindEnvironment {
+	if session.Job || session.Source.Kind == credentials.KindEnvironment {
 		return nil
 	}
 	store, err := f.Credentials()

@@ -83,8 +83,11 @@ func environmentText() string {
 		if o.Flag != "" {
 			usage += " (--" + o.Flag + ")"
 		}
-		fmt.Fprintf(&b, "%-18s  %s\n", o.Env, usage)
+		fmt.Fprintf(&b, "%-22s  %s\n", o.Env, usage)
 	}
+	b.WriteString("\nThe session is that of KEYFOB_TOKEN. Without it, and where KEYFOB_URL is set, it is given for a CI job's token: that of\n" +
+		"KEYFOB_OIDC_TOKEN_FILE, else KEYFOB_ID_TOKEN, else the one that GitHub Actions makes for a job with the permission\n" +
+		"id-token: write. Elsewhere it is the one that `keyfob auth login` keeps.\n")
 	return b.String()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/keyfob/keyfob/internal/cli/org"
 	"github.com/keyfob/keyfob/internal/cli/quickstart"
 	"github.com/keyfob/keyfob/internal/cli/serve"
+	"github.com/keyfob/keyfob/internal/cli/trust"
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/completion"
 	"github.com/keyfob/keyfob/internal/config"
@@ -47,6 +48,7 @@ $ keyfob mcp connect --client claude-code`,
 		grouped("work", mcp.NewCmdMCP(f)),
 		grouped("work", org.NewCmdOrg(f)),
 		grouped("work", events.NewCmdEvents(f)),
+		grouped("work", trust.NewCmdTrust(f)),
 		grouped("service", serve.NewCmdServe(f, nil)),
 		newCmdCompletion(f),
 		newCmdVersion(f),
