@@ -118,7 +118,11 @@ func choose(rules []store.TrustRule, c claims) (store.TrustRule, string) {
 		best store.TrustRule
 		why  []string
 	)
+	about := slices.ContainsFunc(rules, func(r store.TrustRule) bool { return names(r, c) })
 	for _, r := range rules {
+		if about && !names(r, c) {
+			continue // what other projects' rules lack says nothing
+		}
 		switch reason := mismatch(r, c); {
 		case reason != "":
 			why = append(why, "rule "+shown(r.Name)+": "+reason)
@@ -133,7 +137,7 @@ func choose(rules []store.TrustRule, c claims) (store.TrustRule, string) {
 	if best.ID != "" {
 		return best, ""
 	}
-	const most = 3
+	const most = 8
 	if len(why) > most {
 		why = append(why[:most], fmt.Sprintf("and %d more", len(why)-most))
 	}

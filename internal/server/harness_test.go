@@ -27,6 +27,7 @@ type harness struct {
 	server       *Server
 	core         *core.Service
 	url          string
+	path         string // of the database
 	log          *logBuffer
 	acme, globex tenant
 	clock        *clock
@@ -42,7 +43,8 @@ type tenant struct {
 func newHarness(t *testing.T, change ...func(*core.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, log: &logBuffer{}, clock: &clock{now: time.Now()}}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyfob.db"))
+	h.path = filepath.Join(t.TempDir(), "keyfob.db")
+	db, err := sqlite.Open(t.Context(), h.path)
 	noError(t, err)
 	t.Cleanup(func() { noError(t, db.Close()) })
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
