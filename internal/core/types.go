@@ -45,6 +45,9 @@ func (p Principal) notToken(what string) error {
 	if !p.isToken() {
 		return nil
 	}
+	if p.isJob() {
+		return refusef(api.CodeForbidden, "sign in: keyfob auth login", "a job may not %s", what)
+	}
 	return refusef(api.CodeForbidden, "sign in: keyfob auth login", "the token %s may not %s", shown(p.Session.Name), what)
 }
 

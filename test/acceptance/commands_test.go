@@ -17,6 +17,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/keyfob/keyfob/test/oidc/issuer"
+
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -47,6 +49,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"signin":        cmdSignin,
 
 		"rotatekilled": cmdRotateKilled,
+
+		"issuer":   cmdIssuer,
+		"jobtoken": cmdJobToken,
 	}
 }
 
@@ -311,6 +316,7 @@ func cmdInterrupted(ts *testscript.TestScript, _ bool, args []string) {
 
 // held is the one quickstart, and the one OpenID provider, of a script.
 type held struct {
+	issuer   *issuer.Issuer // of jobs
 	process  *process
 	upstream *upstream
 }

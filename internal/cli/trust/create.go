@@ -27,9 +27,11 @@ type CreateOptions struct {
 // condition is a flag that asks for the value of a claim.
 type condition struct{ flag, claim, usage string }
 
-// complete completes a command that makes a rule: with a flag for each condition and those that all providers have.
+// complete completes a command that makes a rule: with a flag for each condition and those that all providers have. needs are flags
+// that can't be left out.
 func complete(
-	f *cliutil.Factory, cmd *cobra.Command, provider api.TrustProvider, runF func(context.Context, *CreateOptions) error, conditions ...condition,
+	f *cliutil.Factory, cmd *cobra.Command, provider api.TrustProvider, runF func(context.Context, *CreateOptions) error, needs []string,
+	conditions ...condition,
 ) *CreateOptions {
 	opts := &CreateOptions{Session: f.Session, Provider: provider, Conditions: map[string]string{}}
 	cmd.Args = cliutil.ExactArgs()
@@ -52,6 +54,11 @@ func complete(
 		return completion.Keys(f)(cmd, opts.Keys, word)
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, flag := range append(needs, "allow", "key") {
+			if !flags.Changed(flag) {
+				return cliutil.UsageError("--%s is missing", flag)
+			}
+		}
 		for i, c := range conditions {
 			if flags.Changed(c.flag) && values[i] == "" {
 				return cliutil.UsageError("--%s is empty", c.flag)
@@ -62,16 +69,7 @@ func complete(
 		}
 		return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, createRun)
 	}
-	require(cmd, "allow", "key")
 	return opts
-}
-
-func require(cmd *cobra.Command, flags ...string) {
-	for _, flag := range flags {
-		if err := cmd.MarkFlagRequired(flag); err != nil {
-			panic(err) // only for a flag that was not declared
-		}
-	}
 }
 
 func createRun(ctx context.Context, opts *CreateOptions) error {

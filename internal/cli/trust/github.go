@@ -22,13 +22,12 @@ first job that is let in, so that nobody who takes the name over later gets in. 
 $ keyfob trust create github --repository acme/app --ref refs/heads/main --workflow rotate.yml --allow keys:rotate --key ci-deploy
 $ keyfob trust create github --repository acme/app --allow keys:read --key '*' -o json`,
 	}
-	opts := complete(f, cmd, api.TrustGitHub, runF,
+	opts := complete(f, cmd, api.TrustGitHub, runF, []string{"repository"},
 		condition{"repository", "repository", "the repository, `OWNER/NAME`"},
 		condition{"environment", "environment", "the job's `ENVIRONMENT`: whoever may deploy there may use the rule"},
 		condition{"ref", "ref", "the job's `REF`, such as refs/heads/main"},
 		condition{"workflow", "workflow", "`FILE` below .github/workflows that the job is defined in"},
 	)
 	cmd.Flags().StringVar(&opts.Issuer, "issuer", "", "the issuer's `URL` of an Enterprise Server: https://HOST/_services/token")
-	require(cmd, "repository")
 	return cmd
 }

@@ -22,12 +22,11 @@ first job that is let in, so that nobody who takes the path over later gets in. 
 $ keyfob trust create gitlab --project acme/web/app --ref refs/heads/main --allow keys:rotate --key ci-deploy
 $ keyfob trust create gitlab --issuer https://gitlab.example.com --project acme/app --allow keys:read --key '*'`,
 	}
-	opts := complete(f, cmd, api.TrustGitLab, runF,
+	opts := complete(f, cmd, api.TrustGitLab, runF, []string{"project"},
 		condition{"project", "project_path", "the project's `PATH`, GROUP/NAME"},
 		condition{"environment", "environment", "the job's `ENVIRONMENT`"},
 		condition{"ref", "ref_path", "the pipeline's `REF`, such as refs/heads/main"},
 	)
 	cmd.Flags().StringVar(&opts.Issuer, "issuer", "", "the `URL` of a GitLab of your own (default https://gitlab.com)")
-	require(cmd, "project")
 	return cmd
 }

@@ -24,12 +24,13 @@ a string; there are no wildcards.`,
 $ keyfob trust create oidc --issuer https://ci.example.com --claim project=app --claim branch=main --allow keys:read --key '*'
 $ keyfob trust create oidc --issuer https://ci.example.com --subject app --allow keys:reveal --key app --name app -q`,
 	}
-	opts := complete(f, cmd, api.TrustOIDC, runF, condition{"subject", "sub", "the whole `VALUE` of the claim sub"})
+	opts := complete(f, cmd, api.TrustOIDC, runF, []string{"issuer"}, condition{"subject", "sub", "the whole `VALUE` of the claim sub"})
 	cmd.Flags().StringArrayVar(&claims, "claim", nil, "another claim, `NAME=VALUE`; may be repeated")
 	cmd.Flags().StringVar(&opts.Issuer, "issuer", "", "the `URL` that the token's iss is, to the letter")
-	require(cmd, "issuer")
-	cmd.MarkFlagsOneRequired("subject", "claim")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if len(claims) == 0 && !cmd.Flags().Changed("subject") {
+			return cliutil.UsageError("--subject or --claim is missing")
+		}
 		for _, claim := range claims {
 			name, value, found := strings.Cut(claim, "=")
 			if _, twice := opts.Conditions[name]; !found || name == "" || value == "" || twice {

@@ -162,7 +162,9 @@ func (i *Issuer) GitLab(audience string) map[string]any {
 }
 
 // Sign signs with RS256 and the key RSA.
-func (i *Issuer) Sign(claims map[string]any) string { return SignWith(jose.RS256, i.RSA, RSA, nil, claims) }
+func (i *Issuer) Sign(claims map[string]any) string {
+	return SignWith(jose.RS256, i.RSA, RSA, nil, claims)
+}
 
 // SignWith signs claims with a key; header holds further members.
 func SignWith(alg jose.SignatureAlgorithm, key any, kid string, header map[jose.HeaderKey]any, claims map[string]any) string {
