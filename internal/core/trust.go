@@ -116,6 +116,10 @@ func (s *Service) normalTrustRule(in NewTrustRule) (NewTrustRule, error) {
 	if err := s.tokens.CheckIssuer(in.Issuer); err != nil {
 		return in, refusef(api.CodeInvalidRequest, "give it as the token's claim iss has it", "%s", err.Error())
 	}
+	if known, ok := platformOf(in.Issuer); ok && known != provider.name {
+		return in, refusef(api.CodeInvalidRequest, "make a rule for "+string(known)+": it checks what such tokens say besides",
+			"the issuer %s is that of %s", shown(in.Issuer), known)
+	}
 	if in.Conditions, err = provider.conditions(in.Conditions); err != nil {
 		return in, err
 	}

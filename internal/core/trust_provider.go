@@ -53,6 +53,16 @@ func providerOf(name api.TrustProvider) (provider, error) {
 		"there is no provider %s", shown(string(name)))
 }
 
+// platformOf returns whose public instance an issuer is.
+func platformOf(issuer string) (api.TrustProvider, bool) {
+	for _, p := range providers() {
+		if p.issuer != "" && p.issuer == issuer {
+			return p.name, true
+		}
+	}
+	return "", false
+}
+
 const (
 	conditionsMax = 16
 	conditionMax  = 255 // characters

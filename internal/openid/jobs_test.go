@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,18 +46,18 @@ func serve(doc any) http.HandlerFunc {
 func TestIssuersThatAnswerBadly(t *testing.T) {
 	t.Parallel()
 	elsewhere := newIssuer(t)
-	small, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // too small on purpose
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	many := make([]any, 101)
 	for n := range many {
-		many[n] = map[string]any{"kty": "oct", "kid": fmt.Sprint(n), "k": "AA"}
+		many[n] = map[string]any{"kty": "oct", "kid": strconv.Itoa(n), "k": "AA"}
 	}
 	redirect := http.RedirectHandler(elsewhere.URL+issuer.Keys, http.StatusFound).ServeHTTP
 	endless := func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"keys":[`))
-		for n := 0; n < 200; n++ { // MiB
+		for range 200 { // MiB
 			if _, err := w.Write([]byte(strings.Repeat(" ", 1<<20))); err != nil {
 				return
 			}
@@ -81,7 +81,7 @@ func TestIssuersThatAnswerBadly(t *testing.T) {
 		"another issuer":          {issuer.Discovery, serve(map[string]any{"issuer": elsewhere.URL, "jwks_uri": elsewhere.URL + issuer.Keys}), "of the issuer"},
 		"keys by plain http":      {issuer.Discovery, nil, "plain http"},
 		"no JSON":                 {issuer.Keys, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "something else"},
-		"500":                     {issuer.Keys, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
+		"500":                     {issuer.Keys, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "500"},
 		"a key that is too small": {issuer.Keys, jwks(jose.JSONWebKey{Key: small.Public(), KeyID: issuer.RSA}), "none that are usable"},
 		"a key to encrypt with":   {issuer.Keys, jwks(jose.JSONWebKey{Key: elsewhere.RSA.Public(), KeyID: issuer.RSA, Use: "enc"}), "none that are usable"},
 		"a symmetric key":         {issuer.Keys, jwks(jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: issuer.RSA}), "none that are usable"},
@@ -132,7 +132,7 @@ func TestKeysOfAnIssuer(t *testing.T) {
 	i.Answer(issuer.Keys, serve(map[string]any{"keys": []any{}}))
 	verify(t, j, i, unknown, now.Add(122*time.Second), "can't be read")
 	verify(t, j, i, i.Sign(i.GitHub(aud)), now.Add(122*time.Second), "")
-	i.Answer(issuer.Keys, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	i.Answer(issuer.Keys, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	later := i.GitHub(aud)
 	later["exp"] = now.Add(3 * time.Hour).Unix()
 	verify(t, j, i, i.Sign(later), now.Add(2*time.Hour), "")

@@ -38,6 +38,7 @@ func TestTrustRules(t *testing.T) {
 		"no issuer":           `{"provider":"oidc","conditions":{"sub":"x"},"permissions":["keys:rotate"],"keys":["*"]}`,
 		"plain http":          `{"provider":"oidc","issuer":"http://a.example","conditions":{"sub":"x"},"permissions":["keys:rotate"],"keys":["*"]}`,
 		"a user in the URL":   `{"provider":"oidc","issuer":"https://u@a.example","conditions":{"sub":"x"},"permissions":["keys:rotate"],"keys":["*"]}`,
+		"GitHub by oidc":      `{"provider":"oidc","issuer":"https://token.actions.githubusercontent.com","conditions":{"sub":"x"},"permissions":["keys:rotate"],"keys":["*"]}`,
 		"no permission":       `{"provider":"github","conditions":{"repository":"a/b"},"permissions":[],"keys":["*"]}`,
 		"a right to widen":    `{"provider":"github","conditions":{"repository":"a/b"},"permissions":["trust:write"],"keys":["*"]}`,
 		"a right to invite":   `{"provider":"github","conditions":{"repository":"a/b"},"permissions":["members:write"],"keys":["*"]}`,

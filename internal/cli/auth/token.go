@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"io"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // TokenOptions is all that tokenRun needs.
 type TokenOptions struct {
 	Session func(context.Context) (*cliutil.Session, error)
+	Env     func(string) string
 	Out     *cliutil.Output
 
 	For         string
@@ -23,7 +25,7 @@ type TokenOptions struct {
 
 // NewCmdToken returns "keyfob auth token". runF replaces tokenRun in tests.
 func NewCmdToken(f *cliutil.Factory, runF func(context.Context, *TokenOptions) error) *cobra.Command {
-	opts := &TokenOptions{Session: f.Session}
+	opts := &TokenOptions{Session: f.Session, Env: f.Env}
 	expires := &cliutil.When{Now: f.Now}
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -57,6 +59,9 @@ func tokenRun(ctx context.Context, opts *TokenOptions) error {
 		return err
 	}
 	if opts.For == "" {
+		if session.Job && opts.Env("GITHUB_ACTIONS") == "true" { // the runner blots it out of its log, wherever it is printed later
+			_, _ = io.WriteString(opts.Out.IO.ErrOut, "::add-mask::"+session.Token.Reveal()+"\n")
+		}
 		if opts.Out.Structured() {
 			return opts.Out.Object(map[string]string{"token": session.Token.Reveal()})
 		}
