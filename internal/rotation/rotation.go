@@ -5,6 +5,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ type Result struct {
 // StepError says which step failed. Unless Opened, nothing has happened; else the old secret works on, and the rotation can be gone
 // on with or taken back.
 type StepError struct {
-	Step   string // what was not done: "deliver", "prove"
+	Step   string // what was not done: "deliver", "prove", "promote"
 	Opened bool
 	Cut    bool // the old secret was cut first
 	Err    error
@@ -142,9 +143,13 @@ func (r *Run) put(ctx context.Context, s sink.Sink, sec secret.Secret, received 
 	}
 	held, err := sink.Holds(ctx, reader, sec)
 	if err == nil && !held {
-		err = &sink.Error{Sink: s.Name(), Reason: "it holds something else than what was just written", Hint: "see what else writes there"}
+		err = changed(s)
 	}
 	return held, err
+}
+
+func changed(s sink.Sink) error {
+	return &sink.Error{Sink: s.Name(), Reason: "it holds something else than what was just written", Hint: "see what else writes there"}
 }
 
 func received(rot api.Rotation, name string) bool {
@@ -177,7 +182,17 @@ func (r *Run) prove(ctx context.Context, out *Result) error {
 	return err
 }
 
+// promote looks once more at what can be read: another run may have written there since, and what it wrote may be what ends now.
 func (r *Run) promote(ctx context.Context, out *Result) error {
+	for _, s := range r.Sinks {
+		reader, reads := s.(sink.Reader)
+		if !reads {
+			continue
+		}
+		if held, err := sink.Holds(ctx, reader, out.Secret); err != nil || !held {
+			return cmp.Or(err, changed(s))
+		}
+	}
 	env, err := r.Client.PromoteRotation(ctx, r.Org, r.Key, out.Rotation.ID, r.Grace, r.OnUse)
 	if err == nil {
 		out.RotationEnvelope = env

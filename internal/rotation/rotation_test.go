@@ -249,6 +249,25 @@ func TestRunFails(t *testing.T) {
 	f.wantStates(api.RotationPromoted)
 }
 
+// TestSinkIsOverwritten: another writes to a sink when the run has looked at it, and is seen before the old secret is given up.
+func TestSinkIsOverwritten(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	run := f.run(f.sink("file:DIR/one"), &testSink{name: "other"})
+	run.Check = f.program("sh -c 'echo another > DIR/one'")
+	_, err := run.Do(t.Context())
+	f.failed(err, "promote", "holds something else")
+	f.wantStates(api.RotationProven)
+	f.opens(f.old, true)
+	run.Check = nil
+	out, err := run.Do(t.Context())
+	f.must(err)
+	if f.content("one") != out.Secret.Reveal() {
+		t.Error("it was not put right")
+	}
+	f.wantStates(api.RotationPromoted)
+}
+
 // TestRunDies gives a run up before and after each of its requests, and runs it again.
 func TestRunDies(t *testing.T) {
 	t.Parallel()
