@@ -21,11 +21,13 @@ test:
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
 
-# many processes on one credential, 100 times for each place where it can lie, and on one client's file; minutes, which
-# `make test` has not
+# what `make test` tries a few times, often: many processes on one credential and on one client's file, and rotations that fail or
+# are killed; minutes
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
+	go test -count=1 -v -timeout=60m -run '^TestRotationStorm$$' ./internal/core -schedules=10000
+	go test -count=1 -v -timeout=60m -run '^TestRotateKilled$$' ./test/acceptance -kills=600
 
 # every AI client that npm has, with what `mcp connect` writes; 3.9 GB in the cache
 test-clients:
