@@ -48,15 +48,14 @@ func rotateKey(ctx context.Context, opts *RotateOptions) error {
 // text it goes out the moment it is there, since it may be kept nowhere else.
 func newRun(opts *RotateOptions) (run *rotation.Run, prints bool, err error) {
 	sys := sink.System{Environ: opts.Environ, Print: func(s secret.Secret) error { return opts.Out.Line("%s", s.Reveal()) }}
+	if opts.Out.Structured() {
+		sys.Print = func(secret.Secret) error { return nil }
+	}
 	sinks, err := sink.ParseAll(opts.To, sys)
 	if err != nil {
 		return nil, false, err
 	}
-	isStdout := func(s sink.Sink) bool { return s.Name() == "stdout" }
-	prints = slices.ContainsFunc(sinks, isStdout)
-	if opts.Out.Structured() {
-		sinks = slices.DeleteFunc(sinks, isStdout)
-	}
+	prints = slices.ContainsFunc(sinks, func(s sink.Sink) bool { return s.Name() == "stdout" })
 	run = &rotation.Run{
 		Key: opts.Key, Sinks: sinks, Grace: opts.Grace, OnUse: opts.OnUse, Emergency: opts.Emergency,
 		Minted: mask(opts), Note: opts.Out.Note,
