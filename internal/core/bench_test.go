@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 func BenchmarkCheckKey(b *testing.B) {
@@ -25,6 +26,33 @@ func BenchmarkCheckKey(b *testing.B) {
 			}
 		}
 	})
+	b.Run("admit", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.svc.Admit(b.Context(), presented, "", from); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("admit parallel", func(b *testing.B) {
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := f.svc.Admit(b.Context(), presented, "", from); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	b.Run("unknown", func(b *testing.B) {
+		b.ReportAllocs()
+		unknown := secret.New(secret.Key).Reveal()
+		for b.Loop() {
+			if _, err := f.svc.Admit(b.Context(), unknown, "", from); err == nil {
+				b.Fatal("accepted")
+			}
+		}
+	})
 	b.Run("parallel", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -38,7 +66,7 @@ func BenchmarkCheckKey(b *testing.B) {
 	b.Run("malformed", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := f.svc.CheckKey(b.Context(), presented+"x", from); err == nil {
+			if _, err := f.svc.Admit(b.Context(), presented[:len(presented)-1], "", from); err == nil {
 				b.Fatal("accepted")
 			}
 		}

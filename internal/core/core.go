@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 // Config is what a Service is made of.
@@ -45,6 +46,9 @@ type Service struct {
 	joins     []Join
 	tokens    TokenVerifier
 	sweep     *sweeper
+	index     *index
+	digests   *secret.Digester
+	unknown   error // the one answer to a key that opens nothing
 }
 
 const newTimeout = 10 * time.Second
@@ -72,6 +76,7 @@ func New(cfg Config) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.index, s.digests, s.unknown = newIndex(s.view), secret.NewDigester(keys.Pepper[:]), unknownKey()
 	ctx, cancel := context.WithTimeout(context.Background(), newTimeout)
 	defer cancel()
 	if err := s.claim(ctx); err != nil {
@@ -134,5 +139,8 @@ func (s *Service) view(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
-	return fault(s.store.Update(ctx, fn))
+	var t touching
+	err := s.store.Update(ctx, func(tx store.Tx) error { return t.run(tx, fn) })
+	s.index.settle(&t, err)
+	return fault(err)
 }

@@ -70,3 +70,6 @@ func SessionForTest(ctx context.Context, s *Service, token secret.Secret) error 
 		return err
 	})
 }
+
+// IndexLeaseForTest is when another process's changes of keys are seen at the latest.
+const IndexLeaseForTest = indexLease

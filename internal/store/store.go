@@ -116,6 +116,9 @@ type Tx interface {
 	KeyByName(orgID, folded string) (Key, error)
 	// KeyByDigest returns the key that the secret with this digest opens, deleted or not.
 	KeyByDigest(digest [32]byte) (Holder, error)
+	// KeyChanges counts the changes, by whatever process, of what a known secret opens: its key's name, disabling, expiry or
+	// deletion, its own state or expiry, and its org's names.
+	KeyChanges() (int64, error)
 	// Keys returns a page of keys that are not deleted, with their secrets.
 	Keys(orgID string, f KeyFilter) ([]Key, error)
 	// ActiveKey returns, of the keys that are neither deleted nor disabled nor expired at now and whose current secret has

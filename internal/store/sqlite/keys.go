@@ -88,6 +88,14 @@ func (t *tx) KeyByDigest(digest [32]byte) (h store.Holder, err error) {
 	return h, err
 }
 
+const keyChanges = `SELECT n FROM key_changes WHERE id = 1`
+
+// KeyChanges implements store.Tx.
+func (t *tx) KeyChanges() (n int64, err error) {
+	err = t.row("changes of keys", keyChanges, nil, &n)
+	return n, err
+}
+
 // keyAndSecrets reads one key from rows that repeat it beside each of its secrets, with a number and further columns.
 func (t *tx) keyAndSecrets(query string, args, further []any) (store.Key, int, error) {
 	var (

@@ -38,7 +38,7 @@ func openPool(ctx context.Context, dsn string, conns int) (*sql.DB, error) {
 // here because a pool whose connections are all in transactions can't prepare.
 func prepareHot(ctx context.Context, db *sql.DB) (map[string]*sql.Stmt, error) {
 	prepared := map[string]*sql.Stmt{}
-	for _, query := range []string{keyByDigest, sessionByDigest} {
+	for _, query := range []string{keyByDigest, keyChanges, sessionByDigest} {
 		stmt, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // it lives as long as the pool, which closes it
 		if err != nil {
 			return nil, err

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"rotations that are due", testDueRotations},
 		{"a secret takes the place of another", testSecretsChange},
 		{"use of a retired secret", testRetiredUse},
+		{"changes of keys are counted", testKeyChanges},
 		{"a deleted key's rotation", testRotationOfDeletedKey},
 		{"trust rules", testTrustRules},
 		{"sessions and tokens of jobs", testTrustSessions},
