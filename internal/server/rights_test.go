@@ -55,6 +55,7 @@ func rightsTable() map[string]rights {
 		"retireRotation":  {foreign, no, no, yes},
 		"cancelRotation":  {foreign, no, no, yes},
 
+		"verifyKey":       {yes, yes, yes, yes},
 		"lookupKey":       {foreign, yes, yes, yes},
 		"listEvents":      {foreign, no, no, yes},
 		"listTrustRules":  {foreign, no, no, yes},

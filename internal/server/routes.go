@@ -28,6 +28,7 @@ const (
 	authNone                // nothing
 	authSession             // a session token
 	authKey                 // a key
+	authGateway             // a key, for any Host and Origin: those are of the request that a gateway asks about
 	authPage                // what the page itself asks for; it checks Origin, too
 )
 
@@ -67,6 +68,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/orgs/{org}/active-key", "getActiveKey", s.session(s.getActiveKey)},
 		{"GET", "/v1/orgs/{org}/mcp", "getMCP", s.session(s.getMCP)},
 		{"GET", "/v1/self", "getSelf", s.key(s.getSelf)},
+		{"GET", authzPath, "authorize", s.gateway()},
+		{"POST", "/v1/keys/verify", "verifyKey", s.session(s.verifyKey)},
 		{"GET", "/healthz", "healthz", s.probe(s.healthz)},
 		{"GET", "/readyz", "readyz", s.probe(s.readyz)},
 		{"GET", "/openapi.json", "openapi", s.open(s.openapi)},

@@ -43,6 +43,7 @@ type Server struct {
 	Config
 
 	mux      *http.ServeMux
+	authz    *endpoint
 	hosts    map[string]bool
 	draining atomic.Bool
 }
@@ -56,6 +57,7 @@ func New(cfg Config) *Server {
 	for _, route := range append(s.routes(), s.pages()...) {
 		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
 	}
+	s.authz = &endpoint{server: s, route: route{pattern: authzPath, access: s.gateway()}}
 	tools := mcp.New(mcp.Config{Core: cfg.Core, Name: cfg.MCP.Name, Version: cfg.Version})
 	s.mux.Handle(mcpPath, &endpoint{server: s, route: route{pattern: mcpPath, access: s.mcpAccess(tools)}})
 	return s
@@ -76,6 +78,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "no-referrer")
 
 	defer s.finish(rec, r, time.Now())
+	if isAuthz(r.URL.Path) {
+		r.Pattern = authzPath
+		s.authz.ServeHTTP(rec, r)
+		return
+	}
 	found, _ := s.mux.Handler(r)
 	if _, ok := found.(*endpoint); !ok {
 		s.unrouted(rec, r, found)
@@ -100,12 +107,12 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
-	if e.auth != authProbe {
+	if e.auth != authProbe && e.auth != authGateway {
 		if err := e.server.checkHost(r); err != nil {
 			return err
 		}
 	}
-	if e.auth != authPage {
+	if e.auth != authPage && e.auth != authGateway {
 		if err := e.server.checkOrigin(r); err != nil {
 			return err
 		}

@@ -162,6 +162,35 @@ type Self struct {
 	MCP MCPServer `json:"mcp"`
 }
 
+// Headers that GET /v1/authz answers with: whose key was presented.
+const (
+	HeaderOrg   = "Keyfob-Org"    // the org's slug
+	HeaderKeyID = "Keyfob-Key-Id" // as Go spells it; HTTP does not care
+	// HeaderKeyName is the key's name, percent-encoded as url.PathEscape does.
+	HeaderKeyName = "Keyfob-Key-Name"
+)
+
+// VerifyRequest asks whether a key may pass.
+type VerifyRequest struct {
+	Secret string `json:"secret"`
+}
+
+// Verification says whether a key may pass and, if so, whose it is.
+type Verification struct {
+	Valid bool         `json:"valid"`
+	Code  Code         `json:"code"` // why not; empty if it may
+	Key   *VerifiedKey `json:"key"`  // nil unless it may
+	Org   *Org         `json:"org"`  // likewise
+}
+
+// VerifiedKey is what a program learns of a key that it verified.
+type VerifiedKey struct {
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	ExpiresAt     *time.Time `json:"expires_at"` // when the secret ends, with its key or before; nil: not by itself
+	SecretVersion int        `json:"secret_version"`
+}
+
 // MCPInfo is the answer that holds the hosted MCP server.
 type MCPInfo struct {
 	MCP MCPServer `json:"mcp"`

@@ -128,6 +128,14 @@ func (c *Client) Self(ctx context.Context, key secret.Secret) (api.Self, error) 
 	return out, err
 }
 
+// VerifyKey asks whether a key that somebody presented may pass, and whose it is. It is a use of the key. One of an organisation in
+// which the session may not read keys is answered as unknown.
+func (c *Client) VerifyKey(ctx context.Context, s secret.Secret) (api.Verification, error) {
+	var out api.Verification
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/keys/verify", body: api.VerifyRequest{Secret: s.Reveal()}, idempotent: true}, &out)
+	return out, err
+}
+
 func orgPath(org string, rest ...string) string {
 	path := "/v1/orgs/" + url.PathEscape(org)
 	var pathSb122 strings.Builder

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+const authzPath = "/v1/authz"
+
+// isAuthz says that a gateway asks. Some send the method on, and append the path, of the request that they hold, whatever it is:
+// the mux, which knows methods and cleans paths, is not asked.
+func isAuthz(path string) bool {
+	rest, ok := strings.CutPrefix(path, authzPath)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// gateway is the access of GET /v1/authz: the key of the request is its credential, and its body is left alone.
+func (s *Server) gateway() access {
+	return access{authGateway, func(w http.ResponseWriter, r *http.Request) error {
+		in, err := s.admit(r)
+		if err != nil {
+			return unauthorized(err)
+		}
+		header := w.Header()
+		header[api.HeaderOrg] = []string{in.Org.Slug} // in their canonical form, as Set would find out
+		header[api.HeaderKeyID] = []string{in.KeyID}
+		header[api.HeaderKeyName] = []string{url.PathEscape(in.KeyName)}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}}
+}
+
+func (s *Server) admit(r *http.Request) (core.Admitted, error) {
+	org := ""
+	if r.URL.RawQuery != "" && r.URL.Path == authzPath { // below it, the query is of the request that the gateway holds
+		var err error
+		if org, err = queryOrg(r.URL.RawQuery); err != nil {
+			return core.Admitted{}, err
+		}
+	}
+	key, err := headerKey(r)
+	if err != nil {
+		return core.Admitted{}, err
+	}
+	return s.Core.Admit(r.Context(), key, org, Origin(r))
+}
+
+// queryOrg returns the org that the gateway lets in; empty: any.
+func queryOrg(query string) (string, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", invalid("the query of the URL can't be read") // its text may hold a key
+	}
+	if len(values["org"]) > 1 || values.Has("org") && values.Get("org") == "" {
+		return "", invalid("the query parameter org must be given once, and not be empty")
+	}
+	return values.Get("org"), nil
+}
+
+// unauthorized makes 401 of what a client did wrong: nginx takes every other status but 403 for a failure of its own.
+func unauthorized(err error) error {
+	var known *core.Error
+	if errors.As(err, &known) && known.Code == api.CodeInvalidRequest {
+		return refused(known.Detail, known.Fix)
+	}
+	return err
+}
+
+func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request, p core.Principal) error {
+	var body struct {
+		Secret member[string] `json:"secret"`
+	}
+	if err := decode(r, &body, mediaJSON); err != nil {
+		return err
+	}
+	presented, err := body.Secret.required("secret")
+	if err != nil {
+		return err
+	}
+	in, err := s.Core.Verify(r.Context(), p, presented, Origin(r))
+	var refusal *core.Error
+	if errors.As(err, &refusal) && isKeyRefusal(refusal.Code) {
+		return writeJSON(w, http.StatusOK, api.Verification{Code: refusal.Code})
+	}
+	if err != nil {
+		return err
+	}
+	org := api.Org(in.Org)
+	return writeJSON(w, http.StatusOK, api.Verification{Valid: true, Org: &org, Key: &api.VerifiedKey{
+		ID: in.KeyID, Name: in.KeyName, ExpiresAt: wireTime(in.ExpiresAt), SecretVersion: in.SecretVersion,
+	}})
+}
+
+// isKeyRefusal says that a check gave the code as the reason why a key may not pass.
+func isKeyRefusal(c api.Code) bool {
+	return c == api.CodeUnauthenticated || c == api.CodeKeyDisabled || c == api.CodeKeyExpired
+}
