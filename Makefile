@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test soak test-clients lint gen gate bench clean
+.PHONY: build quickstart test soak test-clients lint gen gate bench bench-serve clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -45,6 +45,10 @@ gate:
 # figures, no verdict; BENCHFLAGS=-short leaves out what makes a million keys
 bench:
 	go test $(BENCHFLAGS) -run '^$$' -bench . ./test/gate ./test/completion ./internal/cliutil ./internal/core
+
+# what a check of a key costs, beside a bare handler and nginx; BENCHFLAGS="-keys 1000000 -for 30s"
+bench-serve: build
+	go run ./test/bench $(BENCHFLAGS)
 
 clean:
 	rm -rf bin dist
