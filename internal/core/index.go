@@ -13,6 +13,8 @@ import (
 const (
 	// indexLease is for how long the index is trusted without asking the store whether another process changed a key.
 	indexLease = 50 * time.Millisecond
+	// indexTimeout bounds what a check waits for the store.
+	indexTimeout = 5 * time.Second
 	// indexMax bounds the secrets in the index. A million of them weigh about 300 MB.
 	indexMax = 1 << 20
 )
@@ -71,6 +73,8 @@ func (x *index) renew(ctx context.Context) error {
 	if began < x.fresh.Load() {
 		return nil // another check did
 	}
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
 	var n int64
 	err := x.view(ctx, func(tx store.Tx) (err error) {
 		n, err = tx.KeyChanges()
@@ -91,6 +95,8 @@ func (x *index) renew(ctx context.Context) error {
 
 // read asks the store for a secret and keeps what it says, if nothing has changed since.
 func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
 	var (
 		found store.Holder
 		n     int64

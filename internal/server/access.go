@@ -85,9 +85,21 @@ func addressPrefix(addr string) string {
 	return prefix.String()
 }
 
+func isVisibleASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // agent is the first product token of a User-Agent header (RFC 9110 §10.1.5), printable and at most 64 characters.
 func agent(header string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(header), " ")
+	if len(first) <= 64 && isVisibleASCII(first) { // nearly all are
+		return first
+	}
 	var out []rune
 	for _, c := range first {
 		if len(out) == 64 {

@@ -43,7 +43,7 @@ type Server struct {
 	Config
 
 	mux      *http.ServeMux
-	authz    *endpoint
+	authz    access
 	hosts    map[string]bool
 	draining atomic.Bool
 }
@@ -57,7 +57,7 @@ func New(cfg Config) *Server {
 	for _, route := range append(s.routes(), s.pages()...) {
 		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
 	}
-	s.authz = &endpoint{server: s, route: route{pattern: authzPath, access: s.gateway()}}
+	s.authz = s.gateway()
 	tools := mcp.New(mcp.Config{Core: cfg.Core, Name: cfg.MCP.Name, Version: cfg.Version})
 	s.mux.Handle(mcpPath, &endpoint{server: s, route: route{pattern: mcpPath, access: s.mcpAccess(tools)}})
 	return s
@@ -80,7 +80,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.finish(rec, r, time.Now())
 	if isAuthz(r.URL.Path) {
 		r.Pattern = authzPath
-		s.authz.ServeHTTP(rec, r)
+		if err := s.authz.handle(rec, r); err != nil { // neither Host nor Origin is looked at; core bounds what may wait
+			s.fail(rec, r, err)
+		}
 		return
 	}
 	found, _ := s.mux.Handler(r)
