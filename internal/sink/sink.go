@@ -73,13 +73,14 @@ type Kind struct {
 	Form      string // how one is written
 	Help      string
 	ReadsBack bool
+	Program   string // the vendor's own that it drives; empty: none
 
 	parse func(rest string, sys System) (Sink, error)
 }
 
 // Kinds is the one table of kinds; parsing, completion, help and docs derive from it.
 func Kinds() []Kind {
-	return []Kind{
+	kinds := []Kind{
 		{Name: "stdout", Form: "stdout", Help: "printed; the default when no other is named", parse: parseStdout},
 		{Name: "file", Form: "file:PATH", Help: "a file with nothing else in it, for you alone to read", ReadsBack: true, parse: parseFile},
 		{
@@ -88,19 +89,26 @@ func Kinds() []Kind {
 		},
 		{Name: "exec", Form: "exec:COMMAND", Help: "a program that reads the secret from stdin and ends with exit code 0", parse: parseExec},
 	}
+	for _, p := range presets() {
+		kinds = append(kinds, p.kind())
+	}
+	return kinds
 }
 
 // Parse reads a sink as a user writes it.
 func Parse(spec string, sys System) (Sink, error) {
 	name, rest, colon := strings.Cut(spec, ":")
-	var forms []string
+	var names []string
 	for _, k := range Kinds() {
 		if k.Name == name && colon == strings.Contains(k.Form, ":") {
 			return k.parse(rest, sys)
 		}
-		forms = append(forms, k.Form)
+		names = append(names, k.Name)
 	}
-	return nil, &Error{Sink: shown(spec), Reason: "this is no sink", Hint: "use one of " + strings.Join(forms, ", "), Usage: true}
+	return nil, &Error{
+		Sink: shown(spec), Reason: "this is no sink", Usage: true,
+		Hint: "use one of " + strings.Join(names, ", ") + "; `keyfob keys rotate --help` shows how each is written",
+	}
 }
 
 // ParseAll reads several sinks, each of which may be named once. None is stdout.

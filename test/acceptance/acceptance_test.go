@@ -22,7 +22,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(bin) }()
-	build := exec.Command("go", "build", "-o", bin, "../../cmd/keyfob", "../../cmd/keyfobd")
+	build := exec.Command("go", "build", "-o", bin, "../../cmd/keyfob", "../../cmd/keyfobd", "../vendorcli")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)

@@ -49,6 +49,8 @@ command run again goes on with the same secret.
 The sinks that --to takes are:
 
 ` + sinkHelp() + `
+What names a vendor drives the vendor's own program (gh, glab, vault, aws, …), which must be signed in, with the secret on stdin.
+
 The service and then the --check command prove the secret before it counts. Commands get it on stdin, without a line break;
 they are split into words as a shell does, but none is run. With --retire now the old secret ends at once, also that of a
 rotation done before. --abort takes the new secret back. --emergency ends every old secret before anything else.
@@ -56,7 +58,7 @@ rotation done before. --abort takes the new secret back. --emergency ends every 
 In GitHub Actions the secret is masked first, through stderr, and the run's id, as GitLab's pipeline id, says which run this is,
 so that a job that is run again rotates once.`,
 		Example: `$ keyfob keys rotate ci --to dotenv:.env#API_KEY --check './smoke-test' --grace 1h
-$ keyfob keys rotate ci --to "exec:gh secret set API_KEY --repo acme/app"
+$ keyfob keys rotate ci --to github:acme/app#API_KEY --to k8s:prod/app#api-key
 $ keyfob keys rotate ci --retire now
 $ keyfob keys rotate ci --abort`,
 		Args:              cliutil.ExactArgs("the key's name or id"),
@@ -129,7 +131,7 @@ func checkRotate(cmd *cobra.Command, opts *RotateOptions) error {
 func sinkHelp() string {
 	var b strings.Builder
 	for _, k := range sink.Kinds() {
-		b.WriteString("  " + k.Form + strings.Repeat(" ", max(1, 20-len(k.Form))) + k.Help + "\n")
+		b.WriteString("  " + k.Form + strings.Repeat(" ", max(2, 34-len(k.Form))) + k.Help + "\n")
 	}
 	return b.String()
 }
