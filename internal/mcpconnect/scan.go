@@ -26,6 +26,10 @@ type Standing struct {
 	Helper, Proxy []string
 	// KeyID is the id of the key that the entry names; empty where it holds one or refers to a variable.
 	KeyID string
+	// Written is the id of the key whose secret Keyfob wrote into the entry; empty: it wrote none, or the entry was changed since.
+	Written string
+	// Minted says that the key was made for the client alone.
+	Minted bool
 	// Drift says what is not as it was set up.
 	Drift []string
 }
@@ -93,6 +97,7 @@ func (c Connector) scanFile(list *ledger, client mcpclient.Client, target mcpcli
 		if at.URL == "" && known != nil {
 			at.URL = known.URL
 		}
+		at.remember(known, e.Value)
 		at.Drift, err = c.drift(at, e, known, file, target)
 		if err != nil {
 			return all, err
@@ -100,6 +105,17 @@ func (c Connector) scanFile(list *ledger, client mcpclient.Client, target mcpcli
 		all = append(all, at)
 	}
 	return all, nil
+}
+
+// remember takes from the list of connections what the entry does not say itself.
+func (s *Standing) remember(known *connection, value any) {
+	if known == nil {
+		return
+	}
+	s.Minted = known.Minted
+	if sum, err := digest(value); err == nil && sum == known.Digest && known.Rung == mcpclient.RungLiteral {
+		s.Written = known.KeyID
+	}
 }
 
 // drift compares what stands there with what was set up.

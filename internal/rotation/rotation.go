@@ -125,10 +125,10 @@ func (r *Run) deliver(ctx context.Context, out *Result) error {
 // put writes the secret to a sink, and says whether it was read back. A receipt is enough for a sink that can't be read; one that
 // can is looked at all the same, since a run on another machine may have been given it.
 func (r *Run) put(ctx context.Context, s sink.Sink, sec secret.Secret, received bool) (checked bool, err error) {
-	reader, reads := s.(sink.Reader)
+	reads := sink.ReadsBack(s)
 	switch {
 	case reads:
-		if held, err := sink.Holds(ctx, reader, sec); err == nil && held {
+		if held, err := sink.Holds(ctx, s, sec); err == nil && held {
 			return true, nil
 		}
 	case received && s.Name() != "stdout": // what was printed before went to a process that is gone
@@ -141,7 +141,7 @@ func (r *Run) put(ctx context.Context, s sink.Sink, sec secret.Secret, received 
 	if !reads {
 		return false, nil
 	}
-	held, err := sink.Holds(ctx, reader, sec)
+	held, err := sink.Holds(ctx, s, sec)
 	if err == nil && !held {
 		err = changed(s)
 	}
@@ -206,8 +206,7 @@ func (r *Run) finished(ctx context.Context, out Result) (Result, error) {
 	r.Note("This run has rotated the key before; it is not rotated again.")
 	reads, prints := false, false
 	for _, s := range r.Sinks {
-		_, is := s.(sink.Reader)
-		reads, prints = reads || is, prints || s.Name() == "stdout"
+		reads, prints = reads || sink.ReadsBack(s), prints || s.Name() == "stdout"
 	}
 	if !reads && !prints {
 		return out, nil

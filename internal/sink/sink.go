@@ -32,9 +32,33 @@ type Reader interface {
 	Get(ctx context.Context) (string, error)
 }
 
-// Holds says whether what lies in the sink is the secret.
-func Holds(ctx context.Context, r Reader, s secret.Secret) (bool, error) {
-	text, err := r.Get(ctx)
+// Holder is a Sink of several places at once, which tells by itself whether all of them hold a secret.
+type Holder interface {
+	Sink
+	Holds(ctx context.Context, s secret.Secret) (bool, error)
+}
+
+// ReadsBack says whether Holds can be asked of the sink.
+func ReadsBack(s Sink) bool {
+	switch s.(type) {
+	case Reader, Holder:
+		return true
+	}
+	return false
+}
+
+// Holds says whether what lies in the sink is the secret. A sink that can't be read back holds nothing.
+func Holds(ctx context.Context, in Sink, s secret.Secret) (bool, error) {
+	var text string
+	var err error
+	switch r := in.(type) {
+	case Holder:
+		return r.Holds(ctx, s)
+	case Reader:
+		text, err = r.Get(ctx)
+	default:
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -65,6 +89,8 @@ type System struct {
 	Environ func() []string
 	// Print writes the secret as the payload.
 	Print func(s secret.Secret) error
+	// Clients returns the sink for the AI clients of an id.
+	Clients func(id string) (Sink, error)
 }
 
 // Kind is a kind of sink.
@@ -88,6 +114,7 @@ func Kinds() []Kind {
 			parse: parseDotenv,
 		},
 		{Name: "exec", Form: "exec:COMMAND", Help: "a program that reads the secret from stdin and ends with exit code 0", parse: parseExec},
+		{Name: "mcp", Form: "mcp:CLIENT", Help: "an AI client here that is connected with the key, or all of them", ReadsBack: true, parse: parseClients},
 	}
 	for _, p := range presets() {
 		kinds = append(kinds, p.kind())
@@ -143,6 +170,8 @@ func shown(spec string) string {
 	}
 	return fmt.Sprintf("%q", spec)
 }
+
+func parseClients(id string, sys System) (Sink, error) { return sys.Clients(id) }
 
 type stdout struct{ print func(secret.Secret) error }
 

@@ -73,7 +73,12 @@ func TestKinds(t *testing.T) {
 			continue // TestPresets
 		}
 		spec := strings.NewReplacer("PATH", "x", "NAME", "X", "COMMAND", "true").Replace(k.Form)
-		_, reads := parse(t, spec).(Reader)
+		sys := System{Environ: os.Environ, Clients: func(id string) (Sink, error) { return file{place{name: "mcp:" + id}}, nil }}
+		s, err := Parse(spec, sys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reads := ReadsBack(s)
 		if reads != k.ReadsBack || k.Help == "" || !strings.HasPrefix(k.Form, k.Name) {
 			t.Errorf("%+v", k)
 		}

@@ -21,6 +21,8 @@ type RotateOptions struct {
 	Env     func(string) string
 	Environ func() []string
 	Journal rotation.Journal
+	// Clients makes sinks of the AI clients here.
+	Clients func(key string) func(id string) (sink.Sink, error)
 
 	Key       string
 	To        []string
@@ -36,7 +38,7 @@ type RotateOptions struct {
 
 // NewCmdRotate returns "keyfob keys rotate". runF replaces rotateRun in tests.
 func NewCmdRotate(f *cliutil.Factory, runF func(context.Context, *RotateOptions) error) *cobra.Command {
-	opts := &RotateOptions{Session: f.Session, Env: f.Env, Environ: f.Environ, Journal: rotation.Journal{Now: f.Now}}
+	opts := &RotateOptions{Session: f.Session, Env: f.Env, Environ: f.Environ, Journal: rotation.Journal{Now: f.Now}, Clients: clientSinks(f)}
 	grace := cliutil.Period(api.RotationGrace)
 	var onUse, retire string
 	cmd := &cobra.Command{

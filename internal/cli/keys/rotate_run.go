@@ -47,7 +47,10 @@ func rotateKey(ctx context.Context, opts *RotateOptions) error {
 // newRun reads what is to be done; prints: the secret is the payload. In an object it stands beside the record, at the end; as
 // text it goes out the moment it is there, since it may be kept nowhere else.
 func newRun(opts *RotateOptions) (run *rotation.Run, prints bool, err error) {
-	sys := sink.System{Environ: opts.Environ, Print: func(s secret.Secret) error { return opts.Out.Line("%s", s.Reveal()) }}
+	sys := sink.System{
+		Environ: opts.Environ, Clients: opts.Clients(opts.Key),
+		Print: func(s secret.Secret) error { return opts.Out.Line("%s", s.Reveal()) },
+	}
 	if opts.Out.Structured() {
 		sys.Print = func(secret.Secret) error { return nil }
 	}

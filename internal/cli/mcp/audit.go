@@ -64,7 +64,7 @@ type leak struct {
 func NewCmdAudit(f *cliutil.Factory, runF func(context.Context, *AuditOptions) error) *cobra.Command {
 	opts := &AuditOptions{
 		Session: f.Session, Short: func(path string) string { return short(f, path) },
-		Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+		Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) },
 		Scanner:   func() keyscan.Scanner { return keyscan.Scanner{Environ: childEnviron(f)} },
 	}
 	cmd := &cobra.Command{

@@ -47,7 +47,7 @@ type ConnectOptions struct {
 func NewCmdConnect(f *cliutil.Factory, runF func(context.Context, *ConnectOptions) error) *cobra.Command {
 	opts := &ConnectOptions{
 		Session: f.Session, Hostname: f.Hostname, Open: f.OpenBrowser, Ways: ways(f), Keep: keep(f), GOOS: f.GOOS,
-		Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+		Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) },
 	}
 	var clients clientFlag
 	var shell, scope string

@@ -30,7 +30,7 @@ type DisconnectOptions struct {
 // NewCmdDisconnect returns "keyfob mcp disconnect". runF replaces disconnectRun in tests.
 func NewCmdDisconnect(f *cliutil.Factory, runF func(context.Context, *DisconnectOptions) error) *cobra.Command {
 	opts := &DisconnectOptions{
-		Session: f.Session, Forget: forget(f), Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+		Session: f.Session, Forget: forget(f), Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) },
 	}
 	var clients clientFlag
 	cmd := &cobra.Command{

@@ -58,6 +58,27 @@ func KeepSecret(ctx context.Context, f *cliutil.Factory, session *cliutil.Sessio
 	return err
 }
 
+// KeptSecret returns what KeepSecret keeps; kept is false where there is no place for it.
+func KeptSecret(ctx context.Context, f *cliutil.Factory, session *cliutil.Session, key string) (s secret.Secret, kept bool, err error) {
+	if session.Source.Kind == credentials.KindEnvironment {
+		return secret.Secret{}, false, nil
+	}
+	store, err := f.Credentials()
+	if err != nil {
+		return secret.Secret{}, false, err
+	}
+	ref := session.Ref
+	ref.Key = key
+	s, _, err = store.Stored(ctx, ref)
+	switch {
+	case errors.Is(err, credentials.ErrNotKept):
+		return secret.Secret{}, false, nil
+	case errors.Is(err, credentials.ErrNone), errors.Is(err, credentials.ErrUnusable):
+		return secret.Secret{}, true, nil
+	}
+	return s, true, err
+}
+
 // ForgetSecret removes what KeepSecret keeps.
 func ForgetSecret(ctx context.Context, f *cliutil.Factory, session *cliutil.Session, key string) error {
 	store, err := f.Credentials()

@@ -22,8 +22,8 @@ import (
 // runWait bounds what a program that is only asked something may take.
 const runWait = 3 * time.Second
 
-// newConnector returns what works on the clients of this machine.
-func newConnector(f *cliutil.Factory) (mcpconnect.Connector, error) {
+// NewConnector returns what works on the clients of this machine.
+func NewConnector(f *cliutil.Factory) (mcpconnect.Connector, error) {
 	cfg, err := f.Config()
 	if err != nil {
 		return mcpconnect.Connector{}, err

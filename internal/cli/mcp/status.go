@@ -46,7 +46,7 @@ type standing struct {
 func NewCmdStatus(f *cliutil.Factory, runF func(context.Context, *StatusOptions) error) *cobra.Command {
 	opts := &StatusOptions{
 		Session: f.Session, Env: f.Env, Now: f.Now, Short: func(path string) string { return short(f, path) },
-		Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+		Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) },
 	}
 	var clients clientFlag
 	cmd := &cobra.Command{

@@ -32,7 +32,7 @@ type TestOptions struct {
 func NewCmdTest(f *cliutil.Factory, runF func(context.Context, *TestOptions) error) *cobra.Command {
 	opts := &TestOptions{
 		Env: f.Env, Environ: func() []string { return childEnviron(f) }, Short: func(path string) string { return short(f, path) },
-		Connector: func() (mcpconnect.Connector, error) { return newConnector(f) },
+		Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) },
 	}
 	var clients clientFlag
 	cmd := &cobra.Command{

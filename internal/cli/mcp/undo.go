@@ -17,7 +17,7 @@ type UndoOptions struct {
 
 // NewCmdUndo returns "keyfob mcp undo". runF replaces undoRun in tests.
 func NewCmdUndo(f *cliutil.Factory, runF func(context.Context, *UndoOptions) error) *cobra.Command {
-	opts := &UndoOptions{Connector: func() (mcpconnect.Connector, error) { return newConnector(f) }}
+	opts := &UndoOptions{Connector: func() (mcpconnect.Connector, error) { return NewConnector(f) }}
 	return &cobra.Command{
 		Use:   "undo",
 		Short: "Take the last connect or disconnect back",
