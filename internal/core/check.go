@@ -119,6 +119,9 @@ func (s *Service) admit(ctx context.Context, presented string, from Origin, with
 		return Admitted{}, err
 	}
 	s.usage.record(h.keyID, h.version, now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
+	if h.awaited {
+		s.sweep.nextUsed(h.keyID)
+	}
 	return Admitted{Org: *h.org, KeyID: h.keyID, KeyName: h.name, ExpiresAt: h.ends(), SecretVersion: h.version}, nil
 }
 
@@ -129,6 +132,7 @@ type hold struct {
 	name       string
 	disabled   bool
 	retired    bool
+	awaited    bool      // it is the next one of a rotation, which may wait for its use
 	version    int       // of the secret
 	keyEnds    time.Time // zero: never
 	secretEnds time.Time // zero: never
@@ -169,7 +173,7 @@ func holdOf(h store.Holder) *hold {
 	org := orgOf(h.Org)
 	return &hold{
 		org: &org, keyID: h.Key.ID, name: h.Key.Name, disabled: h.Key.Disabled, keyEnds: h.Key.ExpiresAt,
-		version: h.Version, retired: v.State == store.StateRetired, secretEnds: v.ExpiresAt,
+		version: h.Version, retired: v.State == store.StateRetired, awaited: v.State == store.StateNext, secretEnds: v.ExpiresAt,
 	}
 }
 

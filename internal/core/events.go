@@ -20,7 +20,7 @@ import (
 func eventTypes() []string {
 	return []string{
 		"key.created", "key.renamed", "key.updated", "key.disabled", "key.enabled", "key.deleted", "key.revealed",
-		"key.rotation.opened", "key.rotation.joined", "key.rotation.delivered", "key.rotation.proven", "key.rotation.promoted",
+		"key.rotation.opened", "key.rotation.joined", "key.rotation.delivered", "key.rotation.proven", "key.rotation.promoted", "key.rotation.armed",
 		"key.rotation.extended", "key.rotation.retired", "key.rotation.cancelled", "key.rotation.needs_attention",
 		"session.created", "session.ended", "session.refused", "token.created", "token.revoked",
 		"member.invited", "member.joined", "member.role_changed", "member.removed", "invitation.withdrawn",

@@ -34,6 +34,8 @@ type Rotation struct {
 	RetireAt   time.Time // when the old secret ends; zero: not known yet
 	OnUse      api.OnUse // empty: not known yet
 	EndedAt    time.Time
+	Quiet      time.Duration // without use after which the old secret ends early; 0: none
+	ArmedAt    time.Time     // since when it waits to be promoted by the new secret's first use; zero: it does not
 }
 
 // Sink is a place that a rotation delivers to, and its receipt.
@@ -80,6 +82,7 @@ type rotating struct {
 	key  store.Key
 	row  store.Rotation
 	now  time.Time
+	why  string // it is retired by itself
 }
 
 // rotate begins a step: it finds the key.
@@ -198,7 +201,7 @@ func rotationOf(r store.Rotation) Rotation {
 	out := Rotation{
 		ID: r.ID, KeyID: r.KeyID, State: api.RotationState(r.State), Emergency: r.Emergency, OldVersion: r.OldVersion, NewVersion: r.NewVersion,
 		OpenedAt: r.OpenedAt, OpenedBy: actorOf(r.OpenedBy), UpdatedAt: r.UpdatedAt, PromotedAt: r.PromotedAt, RetireAt: r.RetireAt,
-		OnUse: api.OnUse(r.OnUse), EndedAt: r.EndedAt, Sinks: make([]Sink, len(r.Sinks)),
+		OnUse: api.OnUse(r.OnUse), EndedAt: r.EndedAt, Quiet: r.Quiet, ArmedAt: r.ArmedAt, Sinks: make([]Sink, len(r.Sinks)),
 	}
 	if r.PromotedAt.IsZero() {
 		out.ExpiresAt = r.DueAt
@@ -209,20 +212,24 @@ func rotationOf(r store.Rotation) Rotation {
 	return out
 }
 
-// Rotation returns one rotation of a key, and the key. CodeRotationNotFound: it has none such.
+// Rotation returns one rotation of a key, and the key, after the step that it takes by itself if one is due. CodeRotationNotFound: it has none such.
 func (s *Service) Rotation(ctx context.Context, p Principal, org, ref, id string) (Rotation, Key, error) {
-	r := &rotating{s: s, now: s.now()}
-	err := s.view(ctx, func(tx store.Tx) error {
+	r := &rotating{s: s}
+	read := func(tx store.Tx) error {
+		r.tx, r.now = tx, s.now()
 		o, err := access(tx, p, org, api.KeysRead)
 		if err != nil {
 			return err
 		}
-		r.tx = tx
 		if r.key, err = findKey(tx, p, o.ID, ref); err != nil {
 			return err
 		}
 		return r.find(id)
-	})
+	}
+	err := s.view(ctx, read)
+	if err == nil && r.isDue() { // who asks need not wait for the sweeper
+		err = errors.Join(s.settleOne(ctx, r.row), s.view(ctx, read))
+	}
 	if err != nil {
 		return Rotation{}, Key{}, fmt.Errorf("read a rotation: %w", err)
 	}

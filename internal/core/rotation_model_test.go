@@ -114,8 +114,12 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"promote": func(t *rapid.T) {
 			grace := time.Duration(rapid.IntRange(0, 3).Draw(t, "hours")) * time.Hour
 			onUse := rapid.SampledFrom(api.OnUses()).Draw(t, "on use")
+			in := core.Promotion{Grace: grace, OnUse: onUse, OnFirstUse: rapid.Bool().Draw(t, "on first use")}
+			if grace > 0 {
+				in.Quiet = time.Duration(rapid.SampledFrom([]int{0, 1, 15}).Draw(t, "minutes")) * time.Minute
+			}
 			w.step(func() error {
-				_, _, err := w.svc.PromoteRotation(w.Context(), w.owner, "acme", w.key.ID, w.id, core.Promotion{Grace: grace, OnUse: onUse}, fromHere())
+				_, _, err := w.svc.PromoteRotation(w.Context(), w.owner, "acme", w.key.ID, w.id, in, fromHere())
 				return err
 			})(t)
 		},

@@ -247,7 +247,7 @@ func (r *rotating) goOn() {
 	switch {
 	case pending, !r.delivered():
 		if pending || r.row.State != string(api.RotationProven) {
-			r.row.State = string(api.RotationMinted)
+			r.row.State, r.row.ArmedAt = string(api.RotationMinted), time.Time{}
 		}
 	case r.row.State != string(api.RotationProven):
 		r.row.State = string(api.RotationDelivered)

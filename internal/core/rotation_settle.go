@@ -15,35 +15,64 @@ const (
 	sweepEvery   = 30 * time.Second
 	sweepTimeout = 20 * time.Second
 	sweepMax     = 200 // rotations a run
+	usedMax      = 64  // keys that wait for it
 )
 
 // sweeper takes the steps that rotations take by themselves, so that records, events and unused secrets do not wait until somebody
 // asks. No promise hangs on when it runs: an old secret that is to be cut ends by its own expiry.
 type sweeper struct {
 	stop, done chan struct{}
+	used       chan string // keys whose next secret is in use
 	once       sync.Once
 }
 
 func newSweeper(s *Service) *sweeper {
-	w := &sweeper{stop: make(chan struct{}), done: make(chan struct{})}
+	w := &sweeper{stop: make(chan struct{}), done: make(chan struct{}), used: make(chan string, usedMax)}
 	go func() {
 		defer close(w.done)
 		tick := time.NewTicker(sweepEvery)
 		defer tick.Stop()
 		for {
+			step := s.settleDue
 			select {
 			case <-w.stop:
 				return
 			case <-tick.C:
+			case keyID := <-w.used:
+				step = func(ctx context.Context) error { return s.settleArmed(ctx, keyID) }
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
-			if err := s.settleDue(ctx); err != nil {
+			if err := step(ctx); err != nil {
 				s.log.Warn("rotations that are due could not be brought forward", "error", err)
 			}
 			cancel()
 		}
 	}()
 	return w
+}
+
+// nextUsed is told of each use of a next secret. It waits for nothing: what finds no room is found by the next use, or by who looks.
+func (w *sweeper) nextUsed(keyID string) {
+	select {
+	case w.used <- keyID:
+	default:
+	}
+}
+
+// settleArmed promotes the key's open rotation if it waits for the use that there has been.
+func (s *Service) settleArmed(ctx context.Context, keyID string) error {
+	var row store.Rotation
+	err := s.view(ctx, func(tx store.Tx) (err error) {
+		row, err = tx.OpenRotation(keyID)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.ArmedAt.IsZero() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.settleOne(ctx, row)
 }
 
 // close waits for a run to end, which has a deadline.
@@ -95,7 +124,8 @@ func (r *rotating) settleKey() error {
 		return err
 	}
 	for _, row := range rows {
-		if row.DueAt.IsZero() || row.DueAt.After(r.now) {
+		at := &rotating{s: r.s, key: r.key, row: row, now: r.now}
+		if !at.isDue() {
 			continue
 		}
 		if err := r.asSystem(row, (*rotating).settle); err != nil {
@@ -103,6 +133,16 @@ func (r *rotating) settleKey() error {
 		}
 	}
 	return nil
+}
+
+// isDue says that the rotation is to take a step by itself: its time has come, or the use that it waits for.
+func (r *rotating) isDue() bool {
+	return !r.row.DueAt.IsZero() && !r.row.DueAt.After(r.now) || r.firstUsed()
+}
+
+// firstUsed says that the new secret of an armed rotation has been used since.
+func (r *rotating) firstUsed() bool {
+	return r.unpromoted() && !r.row.ArmedAt.IsZero() && r.lastUse(r.row.NewVersion).After(r.row.ArmedAt)
 }
 
 // unended returns the key's rotations that have not ended.
@@ -132,11 +172,17 @@ func (r *rotating) asSystem(row store.Rotation, step func(*rotating) error) erro
 
 // settle takes the step that a rotation takes by itself when it is due.
 func (r *rotating) settle() error {
-	if r.row.PromotedAt.IsZero() {
+	switch {
+	case r.firstUsed():
+		return r.turn(Promotion{Grace: r.row.Grace, Quiet: r.row.Quiet, OnUse: api.OnUse(r.row.OnUse)})
+	case r.row.PromotedAt.IsZero():
 		if r.row.Emergency || r.delivered() || !r.lastUse(r.row.NewVersion).IsZero() {
 			return r.needAttention("it was not promoted within a day, and its secret may be in use")
 		}
 		return r.cancel(false, "it was not promoted within a day")
+	}
+	if r.row.Quiet > 0 && r.now.Before(r.row.RetireAt) {
+		return r.settleQuiet()
 	}
 	used := r.lastUse(r.row.OldVersion)
 	since := r.row.RetireAt.Add(-useWindow)
@@ -154,13 +200,40 @@ func (r *rotating) settle() error {
 	return r.needAttention("the old secret was last used at " + used.Format(time.RFC3339))
 }
 
+// settleQuiet ends the old secret if it has been quiet for long enough, or looks again when it may have been.
+func (r *rotating) settleQuiet() error {
+	due := r.nextDue()
+	if !due.After(r.now) {
+		r.why = "it was not used for " + r.row.Quiet.String()
+		return r.retire()
+	}
+	r.row.DueAt, r.row.UpdatedAt = due, r.now
+	return conflict(r.tx.UpdateRotation(r.row))
+}
+
+// nextDue is when a promoted rotation may take its next step.
+func (r *rotating) nextDue() time.Time {
+	if r.row.Quiet == 0 {
+		return r.row.RetireAt
+	}
+	quiet := r.row.PromotedAt
+	if used := r.lastUse(r.row.OldVersion); used.After(quiet) {
+		quiet = used
+	}
+	if quiet = quiet.Add(r.row.Quiet); quiet.Before(r.row.RetireAt) {
+		return quiet
+	}
+	return r.row.RetireAt
+}
+
 // extend lets the old secret go on as long again as it has, an hour at least and a day at most.
 func (r *rotating) extend(used, last time.Time) error {
 	end := r.now.Add(min(max(r.now.Sub(r.row.PromotedAt), useWindow), rotationKept))
 	if end.After(last) {
 		end = last
 	}
-	r.row.RetireAt, r.row.DueAt = end, end
+	r.row.RetireAt = end
+	r.row.DueAt = r.nextDue()
 	return r.save("extended", "last_used_at", used.Format(time.RFC3339), "retire_at", end.Format(time.RFC3339))
 }
 

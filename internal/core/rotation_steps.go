@@ -19,6 +19,9 @@ import (
 type Promotion struct {
 	Grace time.Duration // how long it goes on, whole seconds; 0: not at all; at most api.RotationGraceMax
 	OnUse api.OnUse     // empty: api.OnUseCut
+	Quiet time.Duration // without use after which it ends early, whole seconds, at most Grace; 0: none
+	// OnFirstUse waits until somebody uses the new secret, and promotes it then.
+	OnFirstUse bool
 }
 
 // DeliverRotation keeps the receipt of a sink, which may be one that was not named before.
@@ -81,6 +84,9 @@ func (s *Service) PromoteRotation(ctx context.Context, p Principal, org, ref, id
 	if in.Grace < 0 || in.Grace > api.RotationGraceMax {
 		return Rotation{}, Key{}, invalidf("the grace is not from 0 to %d seconds", int(api.RotationGraceMax/time.Second))
 	}
+	if in.Quiet < 0 || in.Quiet > in.Grace {
+		return Rotation{}, Key{}, invalidf("the silence is not from 0 seconds to the grace")
+	}
 	return s.take(ctx, p, org, ref, id, from, func(r *rotating) error { return r.promote(in) })
 }
 
@@ -93,18 +99,42 @@ func (r *rotating) promote(in Promotion) error {
 	case r.row.State != string(api.RotationProven):
 		return r.wrongState("prove it first", "nobody has proven that the new secret works")
 	}
+	if in.OnFirstUse {
+		return r.arm(in)
+	}
+	return r.turn(in)
+}
+
+// arm has the rotation wait for the new secret's first use. One that waits already goes on with what is asked for now.
+func (r *rotating) arm(in Promotion) error {
+	switch {
+	case r.row.Emergency:
+		return r.wrongState("promote it now", "the old secret was cut; there is nothing to wait for")
+	case r.firstUsed():
+		return r.turn(in)
+	case !r.row.ArmedAt.IsZero() && r.row.Grace == in.Grace && r.row.Quiet == in.Quiet && r.row.OnUse == string(in.OnUse):
+		return nil
+	case r.row.ArmedAt.IsZero():
+		r.row.ArmedAt = r.now
+	}
+	r.row.Grace, r.row.Quiet, r.row.OnUse, r.row.DueAt = in.Grace, in.Quiet, string(in.OnUse), r.now.Add(rotationKept)
+	return r.save("armed")
+}
+
+// turn makes the new secret the current one.
+func (r *rotating) turn(in Promotion) error {
 	if !r.row.Emergency {
 		if err := r.swap(r.now.Add(in.Grace), in.OnUse); err != nil {
 			return err
 		}
 	}
 	r.row.State, r.row.Sealed = string(api.RotationPromoted), nil
-	r.row.PromotedAt, r.row.OnUse = r.now, string(in.OnUse)
+	r.row.PromotedAt, r.row.OnUse, r.row.Quiet, r.row.Grace = r.now, string(in.OnUse), in.Quiet, 0
 	r.row.RetireAt = r.now.Add(in.Grace)
 	if r.row.Emergency {
 		r.row.RetireAt = r.row.OpenedAt
 	}
-	r.row.DueAt = r.row.RetireAt
+	r.row.DueAt = r.nextDue()
 	if err := r.save("promoted", "retire_at", r.row.RetireAt.Format(time.RFC3339), "on_use", r.row.OnUse); err != nil {
 		return err
 	}
@@ -156,7 +186,7 @@ func (r *rotating) retire() error {
 	if !old.IsZero() {
 		used = old.Format(time.RFC3339)
 	}
-	return r.save("retired", "versions", strconv.Itoa(r.row.OldVersion), "last_used_at", used)
+	return r.save("retired", "versions", strconv.Itoa(r.row.OldVersion), "last_used_at", used, "reason", r.why)
 }
 
 // CancelRotation takes the new secret back; the old one goes on. One that was delivered or used is CodeRotationUsed unless that is

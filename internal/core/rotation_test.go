@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,11 +84,13 @@ func (r *turn) promoted(grace time.Duration, onUse api.OnUse) {
 	r.step(want)(r.promote(grace, onUse))
 }
 
+// state is what the record says: it is left as it is.
 func (r *turn) state() api.RotationState {
 	r.Helper()
-	out, _, err := r.svc.Rotation(r.Context(), r.owner, "acme", "ci", r.id)
+	all, err := r.svc.Rotations(r.Context(), r.owner, "acme", "ci")
 	r.must(err)
-	return out.State
+	i := slices.IndexFunc(all, func(one core.Rotation) bool { return one.ID == r.id })
+	return all[i].State
 }
 
 // settle has the sweeper run, and returns the state after it.

@@ -28,6 +28,8 @@ type Run struct {
 	Check     *sink.Program // proves that the new secret works, beside the service; nil: nothing does
 	Grace     time.Duration // how long the old secret goes on
 	OnUse     api.OnUse
+	Quiet     time.Duration // ends the old secret once it was not used for so long; 0: it ends with the grace
+	Activate  api.Activate  // when the new secret becomes the current one
 	Emergency bool
 
 	// Minted is told the secret before anything else is done with it.
@@ -36,7 +38,7 @@ type Run struct {
 	Note func(format string, args ...any)
 }
 
-// Result is a rotation that is promoted. The secret is the key's current one.
+// Result is a rotation that is promoted, or waits for the first use of its secret.
 type Result struct {
 	api.RotationEnvelope
 
@@ -61,7 +63,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 // ErrSuperseded says that the secret of a finished run is not the key's any more.
 var ErrSuperseded = errors.New("this run rotated the key before, and the key was rotated again since")
 
-// Do takes the rotation as far as it goes: to promoted or, without a grace, retired.
+// Do takes the rotation as far as it goes: to promoted, without a grace to retired, or to where it waits for the secret's first use.
 func (r *Run) Do(ctx context.Context) (Result, error) {
 	for _, s := range r.programsAndSinks() {
 		if err := s.Ready(ctx); err != nil {
@@ -161,8 +163,12 @@ func received(rot api.Rotation, name string) bool {
 	return false
 }
 
-// prove uses the secret as its users will, and says so.
+// prove uses the secret as its users will, and says so. While the rotation waits for the secret's first use, it was proven, and must
+// not be used from here.
 func (r *Run) prove(ctx context.Context, out *Result) error {
+	if out.Rotation.ArmedAt != nil {
+		return nil
+	}
 	self, err := r.Client.Self(ctx, out.Secret)
 	if err != nil {
 		return fmt.Errorf("the new secret is refused: %w", err)
@@ -193,7 +199,10 @@ func (r *Run) promote(ctx context.Context, out *Result) error {
 			return cmp.Or(err, changed(s))
 		}
 	}
-	env, err := r.Client.PromoteRotation(ctx, r.Org, r.Key, out.Rotation.ID, r.Grace, r.OnUse)
+	grace := int64(r.Grace / time.Second)
+	env, err := r.Client.PromoteRotation(ctx, r.Org, r.Key, out.Rotation.ID, api.PromoteRequest{
+		GraceSeconds: &grace, OnUse: r.OnUse, QuietSeconds: int64(r.Quiet / time.Second), Activate: r.Activate,
+	})
 	if err == nil {
 		out.RotationEnvelope = env
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
@@ -112,6 +113,8 @@ func (s *Server) promoteRotation(w http.ResponseWriter, r *http.Request, p core.
 	var body struct {
 		GraceSeconds member[int64]  `json:"grace_seconds"`
 		OnUse        member[string] `json:"on_use"`
+		QuietSeconds member[int64]  `json:"quiet_seconds"`
+		Activate     member[string] `json:"activate"`
 	}
 	if err := decodeSome(r, &body); err != nil {
 		return err
@@ -136,8 +139,36 @@ func (s *Server) promoteRotation(w http.ResponseWriter, r *http.Request, p core.
 			return invalid(`the member "on_use" must be cut, extend or fail`)
 		}
 	}
+	if err := waits(&in, body.QuietSeconds, body.Activate); err != nil {
+		return err
+	}
 	out, key, err := s.Core.PromoteRotation(r.Context(), p, r.PathValue("org"), r.PathValue("key"), r.PathValue("rotation"), in, Origin(r))
 	return writeRotation(w, out, key, err)
+}
+
+// waits reads what a promotion waits for.
+func waits(in *core.Promotion, quietSeconds member[int64], activate member[string]) error {
+	quiet, err := quietSeconds.pointer("quiet_seconds")
+	if err != nil {
+		return err
+	}
+	when, err := activate.pointer("activate")
+	if err != nil {
+		return err
+	}
+	if quiet != nil {
+		if *quiet < 0 || *quiet > int64(api.RotationGraceMax/time.Second) {
+			return invalid(`the member "quiet_seconds" must be from 0 to 2592000`)
+		}
+		in.Quiet = time.Duration(*quiet) * time.Second
+	}
+	if when != nil {
+		if !slices.Contains(api.Activates(), api.Activate(*when)) {
+			return invalid(`the member "activate" must be now or first-use`)
+		}
+		in.OnFirstUse = api.Activate(*when) == api.ActivateFirstUse
+	}
+	return nil
 }
 
 func (s *Server) retireRotation(w http.ResponseWriter, r *http.Request, p core.Principal) error {
@@ -181,6 +212,7 @@ func wireRotation(r core.Rotation) api.Rotation {
 		ID: r.ID, KeyID: r.KeyID, State: r.State, Emergency: r.Emergency, OldVersion: r.OldVersion, NewVersion: r.NewVersion,
 		Sinks: []api.RotationSink{}, OpenedAt: r.OpenedAt.UTC(), OpenedBy: api.Actor(r.OpenedBy), UpdatedAt: r.UpdatedAt.UTC(),
 		ExpiresAt: wireTime(r.ExpiresAt), PromotedAt: wireTime(r.PromotedAt), RetireAt: wireTime(r.RetireAt), EndedAt: wireTime(r.EndedAt),
+		QuietSeconds: int64(r.Quiet / time.Second), ArmedAt: wireTime(r.ArmedAt),
 	}
 	if r.OnUse != "" {
 		out.OnUse = &r.OnUse

@@ -161,6 +161,32 @@ func TestEmergencyRotation(t *testing.T) {
 	h.as(h.acme, "POST", rotationsPath, "").problem(api.CodeKeyNotEnabled)
 }
 
+func TestRotationWaits(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	r := h.turn("")
+	h.self(r.new).want(http.StatusOK)
+	r.step("prove", "", api.RotationProven)
+	h.clock.add(time.Second)
+	r.step("promote", `{"grace_seconds":3600,"quiet_seconds":60,"activate":"first-use"}`, api.RotationProven)
+	one := func() api.Rotation {
+		return decodeAs[api.RotationEnvelope](h.as(h.acme, "GET", r.path, "").want(http.StatusOK)).Rotation
+	}
+	if got := one(); got.ArmedAt == nil || got.PromotedAt != nil || got.QuietSeconds != 60 {
+		t.Errorf("armed: %+v", got)
+	}
+	h.clock.add(time.Second)
+	h.self(r.new).want(http.StatusOK)
+	if got := one(); got.State != api.RotationPromoted || got.QuietSeconds != 60 {
+		t.Errorf("used: %+v", got)
+	}
+	h.clock.add(time.Minute)
+	if got := one(); got.State != api.RotationRetired {
+		t.Errorf("quiet: %+v", got)
+	}
+	h.self(r.old).problem(api.CodeKeyExpired)
+}
+
 func TestRotationIsTakenBack(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -200,6 +226,12 @@ func TestBadRotationRequests(t *testing.T) {
 		{"/" + id + "/promote", `{"grace_seconds":null}`, "grace_seconds"},
 		{"/" + id + "/promote", `{"on_use":"keep"}`, "cut, extend or fail"},
 		{"/" + id + "/promote", `{"on_use":""}`, "cut, extend or fail"},
+		{"/" + id + "/promote", `{"quiet_seconds":-1}`, "quiet_seconds"},
+		{"/" + id + "/promote", `{"quiet_seconds":1e300}`, "quiet_seconds"},
+		{"/" + id + "/promote", `{"quiet_seconds":null}`, "quiet_seconds"},
+		{"/" + id + "/promote", `{"grace_seconds":1,"quiet_seconds":2}`, "silence is not from 0 seconds to the grace"},
+		{"/" + id + "/promote", `{"activate":"later"}`, "now or first-use"},
+		{"/" + id + "/promote", `{"activate":1}`, "activate"},
 		{"/" + id + "/cancel", `{"acknowledge_use":1}`, "true or false"},
 	} {
 		header := []string{"Content-Type", "application/json"}

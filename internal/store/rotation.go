@@ -20,9 +20,12 @@ type Rotation struct {
 	UpdatedAt  time.Time
 	DueAt      time.Time // when the service takes the next step by itself; zero: never
 	PromotedAt time.Time
-	RetireAt   time.Time // when the old secret ends
-	OnUse      string    // what becomes of an old secret that is still used then
-	EndedAt    time.Time // retired or cancelled
+	RetireAt   time.Time     // when the old secret ends
+	OnUse      string        // what becomes of an old secret that is still used then
+	EndedAt    time.Time     // retired or cancelled
+	Quiet      time.Duration // whole seconds without use after which the old secret is retired early; 0: none
+	Grace      time.Duration // whole seconds, of one that is armed
+	ArmedAt    time.Time     // since when it waits for the new secret's first use; zero: it does not
 }
 
 // Sink is a place that a rotation delivers to, and its receipt.

@@ -38,6 +38,18 @@ const (
 // OnUses lists every policy, for validation and completion.
 func OnUses() []OnUse { return []OnUse{OnUseCut, OnUseExtend, OnUseFail} }
 
+// Activate says when a new secret becomes the current one.
+type Activate string
+
+// The moments.
+const (
+	ActivateNow      Activate = "now"
+	ActivateFirstUse Activate = "first-use" // when somebody uses it, after the promotion was asked for
+)
+
+// Activates lists every moment, for validation and completion.
+func Activates() []Activate { return []Activate{ActivateNow, ActivateFirstUse} }
+
 // Bounds of how long an old secret goes on.
 const (
 	RotationGrace    = 24 * time.Hour // by default
@@ -64,6 +76,10 @@ type Rotation struct {
 	RetireAt   *time.Time     `json:"retire_at"` // when the old secret ends
 	OnUse      *OnUse         `json:"on_use"`
 	EndedAt    *time.Time     `json:"ended_at"`
+	// QuietSeconds is how long the old secret must not be used to end before RetireAt; 0: it does not.
+	QuietSeconds int64 `json:"quiet_seconds"`
+	// ArmedAt says since when the first use of the new secret will promote it; nil: it will not.
+	ArmedAt *time.Time `json:"armed_at"`
 }
 
 // RotationSink is a place that a rotation delivers to, and its receipt.
@@ -91,6 +107,10 @@ type ReceiptRequest struct {
 type PromoteRequest struct {
 	GraceSeconds *int64 `json:"grace_seconds,omitempty"` // nil: RotationGrace; 0: the old secret ends at once
 	OnUse        OnUse  `json:"on_use,omitempty"`        // empty: OnUseCut
+	// QuietSeconds ends the old secret once it was not used for so long, at most the grace; 0: it ends with the grace.
+	QuietSeconds int64 `json:"quiet_seconds,omitempty"`
+	// Activate says when; empty: ActivateNow.
+	Activate Activate `json:"activate,omitempty"`
 }
 
 // CancelRotationRequest takes the new secret back.

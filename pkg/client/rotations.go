@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/secret"
@@ -40,10 +39,16 @@ func (c *Client) ProveRotation(ctx context.Context, org, key, id string) (api.Ro
 	return c.step(ctx, org, key, id, "prove", nil)
 }
 
-// PromoteRotation makes the new secret the current one. The old one goes on for grace, in whole seconds.
-func (c *Client) PromoteRotation(ctx context.Context, org, key, id string, grace time.Duration, onUse api.OnUse) (api.RotationEnvelope, error) {
-	seconds := int64(grace / time.Second)
-	return c.step(ctx, org, key, id, "promote", api.PromoteRequest{GraceSeconds: &seconds, OnUse: onUse})
+// PromoteRotation makes the new secret the current one, now or when it is used.
+func (c *Client) PromoteRotation(ctx context.Context, org, key, id string, in api.PromoteRequest) (api.RotationEnvelope, error) {
+	return c.step(ctx, org, key, id, "promote", in)
+}
+
+// Rotation returns one rotation.
+func (c *Client) Rotation(ctx context.Context, org, key, id string) (api.RotationEnvelope, error) {
+	var out api.RotationEnvelope
+	err := c.do(ctx, request{method: http.MethodGet, path: orgPath(org, "keys", key, "rotations", id)}, &out)
+	return out, err
 }
 
 // RetireRotation ends the old secret of a promoted rotation now.

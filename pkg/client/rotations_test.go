@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/secret"
@@ -48,9 +47,11 @@ func TestRotationSteps(t *testing.T) {
 		func() (api.RotationEnvelope, error) { return c.DeliverRotation(ctx, "acme", "ci", "rot_1", "a", true) },
 		func() (api.RotationEnvelope, error) { return c.ProveRotation(ctx, "acme", "ci", "rot_1") },
 		func() (api.RotationEnvelope, error) {
-			return c.PromoteRotation(ctx, "acme", "ci", "rot_1", time.Hour, api.OnUseFail)
+			return c.PromoteRotation(ctx, "acme", "ci", "rot_1", api.PromoteRequest{GraceSeconds: new(int64(3600)), OnUse: api.OnUseFail})
 		},
-		func() (api.RotationEnvelope, error) { return c.PromoteRotation(ctx, "acme", "ci", "rot_1", 0, "") },
+		func() (api.RotationEnvelope, error) {
+			return c.PromoteRotation(ctx, "acme", "ci", "rot_1", api.PromoteRequest{GraceSeconds: new(int64(0)), QuietSeconds: 60, Activate: api.ActivateFirstUse})
+		},
 		func() (api.RotationEnvelope, error) { return c.RetireRotation(ctx, "acme", "ci", "rot_1") },
 		func() (api.RotationEnvelope, error) { return c.CancelRotation(ctx, "acme", "ci", "rot_1", true) },
 	} {
@@ -68,7 +69,7 @@ func TestRotationSteps(t *testing.T) {
 		"POST " + path + `/rot_1/receipts  {"sink":"a","checked":true}`,
 		"POST " + path + "/rot_1/prove  ",
 		"POST " + path + `/rot_1/promote  {"grace_seconds":3600,"on_use":"fail"}`,
-		"POST " + path + `/rot_1/promote  {"grace_seconds":0}`,
+		"POST " + path + `/rot_1/promote  {"grace_seconds":0,"quiet_seconds":60,"activate":"first-use"}`,
 		"POST " + path + "/rot_1/retire  ",
 		"POST " + path + `/rot_1/cancel  {"acknowledge_use":true}`,
 		"GET " + path + "  ",

@@ -9,7 +9,8 @@ import (
 )
 
 const rotationColumns = `r.id, r.org_id, r.key_id, r.state, r.revision, r.run, r.emergency, r.old_version, r.new_version, r.sealed, r.sinks,
-	r.opened_by_type, r.opened_by_id, r.opened_by_name, r.opened_at, r.updated_at, r.due_at, r.promoted_at, r.retire_at, r.on_use, r.ended_at`
+	r.opened_by_type, r.opened_by_id, r.opened_by_name, r.opened_at, r.updated_at, r.due_at, r.promoted_at, r.retire_at, r.on_use, r.ended_at,
+	r.quiet_seconds, r.grace_seconds, r.armed_at`
 
 func rotationInto(r *store.Rotation) []any {
 	return []any{
@@ -25,8 +26,25 @@ func rotationInto(r *store.Rotation) []any {
 		moment{&r.RetireAt},
 		&r.OnUse,
 		moment{&r.EndedAt},
+		seconds{&r.Quiet},
+		seconds{&r.Grace},
+		moment{&r.ArmedAt},
 	}
 }
+
+// seconds scans a length of time.
+type seconds struct{ d *time.Duration }
+
+func (s seconds) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("want seconds, have %T", v)
+	}
+	*s.d = time.Duration(n) * time.Second
+	return nil
+}
+
+func secondsOf(d time.Duration) int64 { return int64(d / time.Second) }
 
 // digest is 32 bytes; NULL is all zero.
 type digest struct{ d *[32]byte }
@@ -78,11 +96,12 @@ func (t *tx) AddRotation(r store.Rotation) error {
 		return err
 	}
 	const q = `INSERT INTO rotations (id, org_id, key_id, state, revision, run, emergency, old_version, new_version, sealed, sinks,
-		opened_by_type, opened_by_id, opened_by_name, opened_at, updated_at, due_at, promoted_at, retire_at, on_use, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`
+		opened_by_type, opened_by_id, opened_by_name, opened_at, updated_at, due_at, promoted_at, retire_at, on_use, ended_at,
+		quiet_seconds, grace_seconds, armed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
 	return t.exec("rotation", q, r.ID, r.OrgID, r.KeyID, r.State, r.Revision, digestOrNull(r.Run), r.Emergency, r.OldVersion, r.NewVersion,
 		r.Sealed, list, r.OpenedBy.Type, r.OpenedBy.ID, r.OpenedBy.Name, micros(r.OpenedAt), micros(r.UpdatedAt), orNull(r.DueAt),
-		orNull(r.PromotedAt), orNull(r.RetireAt), r.OnUse, orNull(r.EndedAt))
+		orNull(r.PromotedAt), orNull(r.RetireAt), r.OnUse, orNull(r.EndedAt), secondsOf(r.Quiet), secondsOf(r.Grace), orNull(r.ArmedAt))
 }
 
 // UpdateRotation implements store.Tx.
@@ -92,9 +111,11 @@ func (t *tx) UpdateRotation(r store.Rotation) error {
 		return err
 	}
 	const q = `UPDATE rotations SET state = $3, run = $4, emergency = $5, sealed = $6, sinks = $7, updated_at = $8, due_at = $9,
-		promoted_at = $10, retire_at = $11, on_use = $12, ended_at = $13, revision = revision + 1 WHERE id = $1 AND revision = $2`
+		promoted_at = $10, retire_at = $11, on_use = $12, ended_at = $13, quiet_seconds = $14, grace_seconds = $15, armed_at = $16,
+		revision = revision + 1 WHERE id = $1 AND revision = $2`
 	return t.change("rotation", store.ErrConflict, q, r.ID, r.Revision, r.State, digestOrNull(r.Run), r.Emergency, r.Sealed, list,
-		micros(r.UpdatedAt), orNull(r.DueAt), orNull(r.PromotedAt), orNull(r.RetireAt), r.OnUse, orNull(r.EndedAt))
+		micros(r.UpdatedAt), orNull(r.DueAt), orNull(r.PromotedAt), orNull(r.RetireAt), r.OnUse, orNull(r.EndedAt),
+		secondsOf(r.Quiet), secondsOf(r.Grace), orNull(r.ArmedAt))
 }
 
 const (

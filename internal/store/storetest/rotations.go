@@ -49,6 +49,7 @@ func testRotation(_ *testing.T, f *fixture) {
 	stale := r
 	r.State, r.Run, r.Sealed, r.DueAt, r.PromotedAt, r.RetireAt, r.OnUse, r.UpdatedAt = "promoted", run, nil, at(50), at(40), at(50), "cut", at(40)
 	r.Emergency, r.Sinks = false, r.Sinks[1:]
+	r.Quiet, r.Grace, r.ArmedAt = 15*time.Minute, time.Hour, at(30)
 	f.update(func(tx store.Tx) error { return tx.UpdateRotation(r) })
 	r.Revision = 2
 	same(r)
