@@ -37,11 +37,32 @@ func rotateKey(ctx context.Context, opts *RotateOptions) error {
 	if err != nil {
 		return describeRotation(ctx, err, opts.Key)
 	}
-	if err := sayRotated(opts, result, prints); err != nil {
-		return err
+	if !opts.Wait || !opts.Out.Structured() {
+		if err := sayRotated(opts, result, prints); err != nil {
+			return err
+		}
+	}
+	if opts.Wait {
+		if err := sayFollowed(ctx, opts, at, result, prints); err != nil {
+			return err
+		}
 	}
 	done()
 	return nil
+}
+
+// sayFollowed waits for the end of a rotation and tells it.
+func sayFollowed(ctx context.Context, opts *RotateOptions, at cliutil.OrgClient, r rotation.Result, prints bool) error {
+	ended := r.Rotation.EndedAt != nil
+	env, waitErr := follow(ctx, opts, at, r.RotationEnvelope)
+	r.RotationEnvelope = env
+	switch {
+	case opts.Out.Structured() && waitErr == nil:
+		return sayRotated(opts, r, prints)
+	case waitErr == nil && !ended:
+		opts.Out.Note("The old secret of %s has ended.", cliutil.Printable(env.Key.Name))
+	}
+	return waitErr
 }
 
 // newRun reads what is to be done; prints: the secret is the payload. In an object it stands beside the record, at the end; as
@@ -59,9 +80,13 @@ func newRun(opts *RotateOptions) (run *rotation.Run, prints bool, err error) {
 		return nil, false, err
 	}
 	prints = slices.ContainsFunc(sinks, func(s sink.Sink) bool { return s.Name() == "stdout" })
+	if prints && opts.Wait && opts.Out.Structured() {
+		return nil, false, cliutil.UsageError("with --wait the secret would be printed at the end only: name a sink other than stdout")
+	}
 	run = &rotation.Run{
-		Key: opts.Key, Sinks: sinks, Grace: opts.Grace, OnUse: opts.OnUse, Emergency: opts.Emergency,
-		Minted: mask(opts), Note: opts.Out.Note,
+		Key: opts.Key, Sinks: sinks, Grace: opts.Grace, OnUse: opts.OnUse, Quiet: opts.Quiet, Activate: opts.Activate,
+		Emergency: opts.Emergency,
+		Minted:    mask(opts), Note: opts.Out.Note,
 	}
 	if opts.Retire {
 		run.Grace = 0
@@ -85,7 +110,11 @@ func sayRotated(opts *RotateOptions, r rotation.Result, prints bool) error {
 		return out.Line("%s", cliutil.Printable(r.Rotation.ID))
 	}
 	name := cliutil.Printable(r.Key.Name)
-	out.Note("Rotated %s (%s); the secret is now %s.", name, r.Key.ID, cliutil.Printable(r.Key.Hint))
+	if r.Rotation.ArmedAt != nil && r.Rotation.PromotedAt == nil {
+		out.Note("%s (%s) has another secret, which becomes the current one when somebody uses it.", name, r.Key.ID)
+	} else {
+		out.Note("Rotated %s (%s); the secret is now %s.", name, r.Key.ID, cliutil.Printable(r.Key.Hint))
+	}
 	for _, s := range r.Rotation.Sinks {
 		how := "delivered"
 		if s.Checked {
@@ -95,9 +124,15 @@ func sayRotated(opts *RotateOptions, r rotation.Result, prints bool) error {
 			out.Note("%s: %s.", cliutil.Printable(s.Name), how)
 		}
 	}
-	if r.Rotation.EndedAt != nil {
+	switch {
+	case r.Rotation.EndedAt != nil:
 		out.Note("The old secret has ended.")
 		return nil
+	case r.Rotation.PromotedAt == nil:
+		return nil
+	}
+	if r.Rotation.QuietSeconds > 0 {
+		out.Note("The old secret ends once it was not used for %s.", quietSpan(r.Rotation))
 	}
 	out.Note("The old secret ends at %s. End it sooner: keyfob keys rotate %s --retire now", cliutil.Stamp(r.Rotation.RetireAt), r.Key.ID)
 	return nil

@@ -115,10 +115,15 @@ func rotationRows(r *api.Rotation, moment func(*time.Time) string) [][]string {
 	}
 	rows := [][]string{{"rotation", string(r.State)}, {"opened", moment(&r.OpenedAt) + " by " + r.OpenedBy.Name}}
 	switch {
+	case r.RetireAt != nil && r.QuietSeconds > 0:
+		rows = append(rows, []string{"old secret ends", moment(r.RetireAt) + ", or after " + quietSpan(*r) + " without use"})
 	case r.RetireAt != nil:
 		rows = append(rows, []string{"old secret ends", moment(r.RetireAt)})
 	case r.ExpiresAt != nil:
 		rows = append(rows, []string{"given up", moment(r.ExpiresAt)})
+	}
+	if r.ArmedAt != nil && r.PromotedAt == nil {
+		rows = append(rows, []string{"waits for", "the first use of the new secret, since " + moment(r.ArmedAt)})
 	}
 	for _, s := range r.Sinks {
 		state := "not delivered"
