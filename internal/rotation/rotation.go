@@ -43,6 +43,7 @@ type Result struct {
 	api.RotationEnvelope
 
 	Secret secret.Secret
+	Again  bool // this run had rotated the key before
 }
 
 // StepError says which step failed. Unless Opened, nothing has happened; else the old secret works on, and the rotation can be gone
@@ -74,7 +75,7 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, &StepError{Step: "open", Err: err}
 	}
-	out := Result{env, sec}
+	out := Result{RotationEnvelope: env, Secret: sec}
 	if env.Rotation.PromotedAt != nil {
 		return r.finished(ctx, out)
 	}
@@ -213,6 +214,7 @@ func (r *Run) promote(ctx context.Context, out *Result) error {
 // key's secret is told so; the receipts stand.
 func (r *Run) finished(ctx context.Context, out Result) (Result, error) {
 	r.Note("This run has rotated the key before; it is not rotated again.")
+	out.Again = true
 	reads, prints := false, false
 	for _, s := range r.Sinks {
 		reads, prints = reads || sink.ReadsBack(s), prints || s.Name() == "stdout"

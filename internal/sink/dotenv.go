@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,9 +18,10 @@ type dotenv struct {
 	place
 
 	variable string
+	lock     func(path string) (unlock func())
 }
 
-func parseDotenv(rest string, _ System) (Sink, error) {
+func parseDotenv(rest string, sys System) (Sink, error) {
 	const form = "dotenv:PATH#NAME"
 	at := strings.LastIndexByte(rest, '#')
 	if at < 0 {
@@ -32,7 +34,7 @@ func parseDotenv(rest string, _ System) (Sink, error) {
 	if !isVariable(name) {
 		return nil, &Error{Sink: "dotenv:" + path, Reason: "what stands after # is not the name of a variable", Hint: "use letters, digits and _, no digit first", Usage: true}
 	}
-	return dotenv{place{"dotenv:" + path + "#" + name, path}, name}, nil
+	return dotenv{place{"dotenv:" + path + "#" + name, path}, name, sys.Lock}, nil
 }
 
 func isVariable(name string) bool {
@@ -58,6 +60,9 @@ func (d dotenv) Ready(context.Context) error {
 }
 
 func (d dotenv) Put(_ context.Context, s secret.Secret) error {
+	if d.lock != nil {
+		defer d.lock(filepath.Clean(d.path))()
+	}
 	was, found, err := d.find()
 	if err != nil {
 		return err

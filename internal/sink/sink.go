@@ -89,6 +89,8 @@ type System struct {
 	Environ func() []string
 	// Print writes the secret as the payload.
 	Print func(s secret.Secret) error
+	// Lock keeps others in this process from a file until unlock is called; nil: there are none.
+	Lock func(path string) (unlock func())
 	// Clients returns the sink for the AI clients of an id.
 	Clients func(id string) (Sink, error)
 }

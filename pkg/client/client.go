@@ -88,6 +88,7 @@ func transport() http.RoundTripper {
 	}
 	bounded := base.Clone()
 	bounded.MaxResponseHeaderBytes = 64 << 10
+	bounded.MaxIdleConnsPerHost = 16 // who works on many keys at once keeps the connections
 	return bounded
 }
 

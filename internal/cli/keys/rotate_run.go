@@ -69,7 +69,7 @@ func sayFollowed(ctx context.Context, opts *RotateOptions, at cliutil.OrgClient,
 // text it goes out the moment it is there, since it may be kept nowhere else.
 func newRun(opts *RotateOptions) (run *rotation.Run, prints bool, err error) {
 	sys := sink.System{
-		Environ: opts.Environ, Clients: opts.Clients(opts.Key),
+		Environ: opts.Environ, Clients: opts.Clients(opts.Key), Lock: opts.Lock,
 		Print: func(s secret.Secret) error { return opts.Out.Line("%s", s.Reveal()) },
 	}
 	if opts.Out.Structured() {
