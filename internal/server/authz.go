@@ -24,7 +24,7 @@ func (s *Server) gateway() access {
 	return access{authGateway, func(w http.ResponseWriter, r *http.Request) error {
 		in, err := s.admit(r)
 		if err != nil {
-			return unauthorized(err)
+			return asUnauthenticated(err)
 		}
 		header := w.Header()
 		header[api.HeaderOrg] = []string{in.Org.Slug} // in their canonical form, as Set would find out
@@ -62,8 +62,8 @@ func queryOrg(query string) (string, error) {
 	return values.Get("org"), nil
 }
 
-// unauthorized makes 401 of what a client did wrong: nginx takes every other status but 403 for a failure of its own.
-func unauthorized(err error) error {
+// asUnauthenticated makes 401 of what a client did wrong: nginx takes every other status but 403 for a failure of its own.
+func asUnauthenticated(err error) error {
 	var known *core.Error
 	if errors.As(err, &known) && known.Code == api.CodeInvalidRequest {
 		return refused(known.Detail, known.Fix)

@@ -271,6 +271,7 @@ func calls(ctx context.Context, c *client.Client) map[string]error {
 	_, out["ExchangeToken"] = c.ExchangeToken(ctx, "a.b.c", org)
 	_, out["VerifyKey"] = c.VerifyKey(ctx, secret.New(secret.Key))
 	_, out["LookupKey"] = c.LookupKey(ctx, org, secret.New(secret.Key))
+	_, out["VerifyKey"] = c.VerifyKey(ctx, secret.New(secret.Key))
 	_, out["Key"] = c.Key(ctx, org, key)
 	_, out["ActiveKey"] = c.ActiveKey(ctx, org)
 	_, out["MCP"] = c.MCP(ctx, org)

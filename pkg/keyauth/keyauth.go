@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,14 +175,17 @@ func (g *Guard) read(res *http.Response, body []byte) (Identity, *refusal) {
 		if err := json.Unmarshal(body, &p); err != nil {
 			return Identity{}, unavailable()
 		}
-		switch info, ok := p.Code.Info(); p.Code {
-		case api.CodeUnauthenticated, api.CodeKeyDisabled, api.CodeKeyExpired, api.CodeForbidden:
-			if ok && info.Status == res.StatusCode {
-				return Identity{}, &refusal{code: p.Code, detail: p.Detail, challenge: `Bearer error="invalid_token"`}
-			}
+		info, _ := p.Code.Info()
+		if slices.Contains(refusals(), p.Code) && info.Status == res.StatusCode {
+			return Identity{}, &refusal{code: p.Code, detail: p.Detail, challenge: `Bearer error="invalid_token"`}
 		}
 	}
 	return Identity{}, unavailable()
+}
+
+// refusals are what a service refuses a key with.
+func refusals() []api.Code {
+	return []api.Code{api.CodeUnauthenticated, api.CodeKeyDisabled, api.CodeKeyExpired, api.CodeForbidden}
 }
 
 // hopeless refuses what is no key without asking: none is there, or the only one is malformed.

@@ -39,7 +39,7 @@ func guard(t *testing.T, service http.HandlerFunc, change func(*keyauth.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.handler = made.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.handler = made.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		g.passed.Add(1)
 		g.who, _ = keyauth.FromContext(r.Context())
 		if got := r.Header.Get("Keyfob-Org") + r.Header.Get("Keyfob-Key-Id") + r.Header.Get("Keyfob-Key-Name"); got != "" {
@@ -155,7 +155,7 @@ func TestTheServiceRefuses(t *testing.T) {
 func TestNothingElseIsAYes(t *testing.T) {
 	t.Parallel()
 	with := func(name, value string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Keyfob-Org", "acme")
 			w.Header().Set("Keyfob-Key-Id", "key_1")
 			w.Header().Set("Keyfob-Key-Name", "ci")
@@ -164,7 +164,7 @@ func TestNothingElseIsAYes(t *testing.T) {
 		}
 	}
 	for name, service := range map[string]http.HandlerFunc{
-		"200":            func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Keyfob-Org", "acme") },
+		"200":            func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Keyfob-Org", "acme") },
 		"204 of another": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 		"no org":         with("Keyfob-Org", ""),
 		"no id":          with("Keyfob-Key-Id", ""),

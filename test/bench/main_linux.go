@@ -34,12 +34,13 @@ func main() {
 	flag.StringVar(&o.bare, "bare", "", "serve the bare handler with the keys of this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	run := o.run
 	if o.bare != "" {
 		run = o.serveBare
 	}
-	if err := run(ctx, os.Stdout); err != nil {
+	err := run(ctx, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -70,6 +71,7 @@ func (o options) run(ctx context.Context, out io.Writer) (err error) {
 type server struct {
 	name, url string
 	argv      []string
+	asked     string   // the file of the keys that it is asked about
 	rounds    []string // what each is called: the first also fills caches
 }
 
@@ -101,7 +103,7 @@ func (o options) measure(ctx context.Context, dir string, s server, out io.Write
 	ready := time.Since(began)
 	for _, round := range s.rounds {
 		before := cpu(cmd.Process.Pid)
-		r, err := o.drive(ctx, dir, s.url)
+		r, err := o.drive(ctx, filepath.Join(dir, s.asked), s.url)
 		if err != nil {
 			return err
 		}
@@ -118,13 +120,13 @@ type result struct {
 	errors                 int
 }
 
-func (o options) drive(ctx context.Context, dir, url string) (r result, err error) {
+func (o options) drive(ctx context.Context, asked, url string) (r result, err error) {
 	script, err := filepath.Abs("test/bench/keys.lua")
 	if err != nil {
 		return r, err
 	}
 	cmd := exec.CommandContext(ctx, "wrk", "-t1", "-c16", "-d"+strconv.Itoa(int(o.duration.Seconds()))+"s", "-s", script, url)
-	cmd.Env = append(os.Environ(), "KEYS="+filepath.Join(dir, "asked"))
+	cmd.Env = append(os.Environ(), "KEYS="+asked)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
 		return r, fmt.Errorf("wrk: %w\n%s", err, text)

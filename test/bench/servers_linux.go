@@ -35,11 +35,11 @@ func (o options) bareServer(dir string) server {
 	if err != nil {
 		self = os.Args[0]
 	}
-	return server{"bare handler", "http://" + bareAddress, []string{self, "-bare", filepath.Join(dir, "asked")}, []string{""}}
+	return server{"bare handler", "http://" + bareAddress, []string{self, "-bare", filepath.Join(dir, "asked")}, "asked", []string{""}}
 }
 
 func (o options) nginxServer(dir string) server {
-	return server{"nginx static map", "http://" + nginxAddress, []string{"nginx", "-p", dir, "-e", "stderr", "-c", "nginx.conf"}, []string{""}}
+	return server{"nginx static map", "http://" + nginxAddress, []string{"nginx", "-p", dir, "-e", "stderr", "-c", "nginx.conf"}, "asked-nginx", []string{""}}
 }
 
 func (o options) keyfobServer(dir string) server {
@@ -49,7 +49,7 @@ func (o options) keyfobServer(dir string) server {
 	}
 	return server{"keyfobd /v1/authz", "http://" + keyfobAddress + "/v1/authz", []string{
 		program, "serve", "--setup-link=false", "--listen", keyfobAddress, "--data-dir", filepath.Join(dir, "data"),
-	}, []string{", first", ", then"}}
+	}, "asked", []string{", first", ", then"}}
 }
 
 // serveBare serves the least that a check can be: hash, look up, note the use.
@@ -138,13 +138,14 @@ func (o options) fill(ctx context.Context, dir string) error {
 
 func row(org string, i int, sec secret.Secret, digests *secret.Digester) (store.Key, store.NewSecret) {
 	id, name, now := fmt.Sprintf("key_%026d", i), fmt.Sprintf("key %d", i), time.Now()
-	return store.Key{
-			ID: id, OrgID: org, Name: name, FoldedName: name, CreatedAt: now, UpdatedAt: now, Revision: 1,
-			CreatedBy: store.Actor{Type: "user", ID: "usr_bench", Name: "bench"},
-		}, store.NewSecret{
-			KeyID: id, Version: 1, State: store.StateCurrent, Hint: sec.Hint(), Digest: digests.Digest(sec), PepperID: "bench",
-			Sealed: make([]byte, 80), CreatedAt: now,
-		}
+	k := store.Key{
+		ID: id, OrgID: org, Name: name, FoldedName: name, CreatedAt: now, UpdatedAt: now, Revision: 1,
+		CreatedBy: store.Actor{Type: "user", ID: "usr_bench", Name: "bench"},
+	}
+	return k, store.NewSecret{
+		KeyID: id, Version: 1, State: store.StateCurrent, Hint: sec.Hint(), Digest: digests.Digest(sec), PepperID: "bench",
+		Sealed: make([]byte, 80), CreatedAt: now,
+	}
 }
 
 // nginxConfig lets the keys in that are asked about, 10 000 at most: the map is read at start.
@@ -157,10 +158,12 @@ func (o options) nginxConfig(dir string) error {
 	var conf strings.Builder
 	conf.WriteString("daemon off;\npid nginx.pid;\nworker_processes 1;\nmaster_process off;\nevents {}\nhttp {\naccess_log off;\n" +
 		"map_hash_max_size 65536;\nmap_hash_bucket_size 256;\nmap $http_authorization $kid {\ndefault \"\";\n")
-	for i, key := range strings.Fields(string(asked)) {
-		if i == most {
-			break
-		}
+	keys := strings.Fields(string(asked))
+	keys = keys[:min(len(keys), most)]
+	if err := os.WriteFile(filepath.Join(dir, "asked-nginx"), []byte(strings.Join(keys, "\n")), 0o600); err != nil {
+		return err
+	}
+	for i, key := range keys {
 		fmt.Fprintf(&conf, "\"Bearer %s\" %d;\n", key, i)
 	}
 	conf.WriteString("}\nserver {\nlisten " + nginxAddress + ";\nkeepalive_requests 1000000000;\nlocation / {\nif ($kid = \"\") { return 401; }\nreturn 204;\n}\n}\n}\n")

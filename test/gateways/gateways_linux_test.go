@@ -32,6 +32,7 @@ func TestGateways(t *testing.T) {
 }
 
 func testIdentity(t *testing.T, s *service, b *backend, url string) {
+	t.Helper()
 	key, secret := s.newKey(t, "Straße 鍵")
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {
 		body := ""
@@ -49,6 +50,7 @@ func testIdentity(t *testing.T, s *service, b *backend, url string) {
 }
 
 func testRefusals(t *testing.T, s *service, b *backend, url string) {
+	t.Helper()
 	before := b.calls.Load()
 	_, theirs := s.newKeyOf(t, s.globex, "globex", "theirs")
 	for name, tt := range map[string]struct {
@@ -74,6 +76,7 @@ func testRefusals(t *testing.T, s *service, b *backend, url string) {
 
 // testRevoked: from the first request after disable returned, whatever else is under way.
 func testRevoked(t *testing.T, s *service, url string) {
+	t.Helper()
 	key, secret := s.newKey(t, "revoked")
 	ctx, cancel := context.WithCancel(t.Context())
 	var passed atomic.Int64
@@ -81,7 +84,7 @@ func testRevoked(t *testing.T, s *service, url string) {
 	for range 4 {
 		group.Go(func() {
 			for ctx.Err() == nil {
-				if status, _ := call(t, "GET", url+"/", "", "X-API-Key", secret); status == http.StatusOK {
+				if status, _ := call(t, "GET", url+"/", "", "X-API-Key", secret); status == http.StatusOK { //nolint:contextcheck // it ends with its answer, not half-way
 					passed.Add(1)
 				}
 			}
@@ -110,6 +113,7 @@ func testRevoked(t *testing.T, s *service, url string) {
 }
 
 func testFaults(t *testing.T, s *service, b *backend, url string) {
+	t.Helper()
 	_, secret := s.newKey(t, "faults")
 	b.server.Close()
 	if status, _ := call(t, "GET", url+"/", "", "X-API-Key", secret); status != http.StatusBadGateway {
