@@ -25,8 +25,9 @@ type Machine struct {
 	Connector func() (mcpconnect.Connector, error)
 	// Key returns the key that is rotated.
 	Key func(ctx context.Context) (id, name string, err error)
-	// Owner returns the id of the key that a secret is of; empty: it opens nothing any more.
-	Owner func(ctx context.Context, s secret.Secret) (id string, err error)
+	// Owner returns the id of the key that a secret is of, which stands in an entry for the URL; empty: it opens nothing any more,
+	// or is another service's, which must not be shown it.
+	Owner func(ctx context.Context, url string, s secret.Secret) (id string, err error)
 	// Keep puts a secret where clients that run Keyfob find it, and Kept returns it; kept is false where there is no such place:
 	// then they ask the service.
 	Keep func(ctx context.Context, keyID string, s secret.Secret) error
@@ -141,7 +142,7 @@ func (s *Sink) owner(ctx context.Context, at mcpconnect.Standing, held, next sec
 	if known {
 		return owner, nil
 	}
-	owner, err := s.machine.Owner(ctx, held)
+	owner, err := s.machine.Owner(ctx, at.URL, held)
 	if err == nil {
 		s.owners[held] = owner
 	}

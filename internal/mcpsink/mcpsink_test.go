@@ -79,8 +79,11 @@ func (m *machine) sink(id string) *mcpsink.Sink {
 	s, err := mcpsink.New(id, mcpsink.Machine{
 		Connector: func() (mcpconnect.Connector, error) { return m.connector, nil },
 		Key:       func(context.Context) (string, string, error) { return "key_1", "ci", nil },
-		Owner: func(_ context.Context, s secret.Secret) (string, error) {
+		Owner: func(_ context.Context, url string, s secret.Secret) (string, error) {
 			m.asked++
+			if url != serverURL {
+				m.Errorf("asked about an entry for %q", url)
+			}
 			return m.owners[s], nil
 		},
 		Keep: func(_ context.Context, _ string, s secret.Secret) error { m.kept = s; return nil },
@@ -184,13 +187,19 @@ func TestHelper(t *testing.T) {
 	}
 }
 
-func TestMinted(t *testing.T) {
+// TestRememberedConnection: what the list of connections says of an entry stays true.
+func TestRememberedConnection(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	m.connect("cursor", "key_1", mcpclient.RungLiteral)
+	c, _ := mcpclient.Lookup("cursor")
+	_, _, err := m.connector.Connect(t.Context(), mcpconnect.Request{
+		Wants: []mcpconnect.Want{{Client: c, Key: mcpconnect.Key{ID: "key_1", Name: "ci", Secret: secret.New(secret.Key), Minted: true}}},
+		Scope: mcpclient.ScopeUser, Name: "other-name", URL: serverURL, Named: true, Rung: mcpclient.RungLiteral,
+	})
+	m.must(err)
 	m.must(m.sink("cursor").Put(t.Context(), secret.New(secret.Key)))
 	all, _ := m.connector.Scan(mcpclient.Clients())
-	if len(all) != 1 || all[0].Written != "key_1" || all[0].Minted || len(all[0].Drift) != 0 {
+	if len(all) != 1 || all[0].Name != "other-name" || all[0].Written != "key_1" || !all[0].Minted || len(all[0].Drift) != 0 {
 		t.Errorf("%+v", all)
 	}
 }

@@ -28,7 +28,7 @@ func clientSinks(f *cliutil.Factory) func(key string) func(id string) (sink.Sink
 					k, err := at.Key(ctx, at.Org, key)
 					return k.ID, k.Name, err
 				},
-				Owner: func(ctx context.Context, s secret.Secret) (string, error) { return ownerOf(ctx, f, s) },
+				Owner: func(ctx context.Context, url string, s secret.Secret) (string, error) { return ownerOf(ctx, f, url, s) },
 				Keep: func(ctx context.Context, keyID string, s secret.Secret) error {
 					session, err := f.Session(ctx)
 					if err != nil {
@@ -52,10 +52,18 @@ func clientSinks(f *cliutil.Factory) func(key string) func(id string) (sink.Sink
 	}
 }
 
-// ownerOf asks the service whose secret it is; empty: one that it refuses is nobody's.
-func ownerOf(ctx context.Context, f *cliutil.Factory, s secret.Secret) (string, error) {
+// ownerOf asks the service whose secret it is; empty: one that it refuses is nobody's. A secret for another server is not sent.
+func ownerOf(ctx context.Context, f *cliutil.Factory, url string, s secret.Secret) (string, error) {
 	session, err := f.Session(ctx)
 	if err != nil {
+		return "", err
+	}
+	org, err := session.SelectOrg(ctx)
+	if err != nil {
+		return "", err
+	}
+	server, err := session.Client.MCP(ctx, org)
+	if err != nil || url != server.URL {
 		return "", err
 	}
 	self, err := session.Client.Self(ctx, s)
