@@ -135,10 +135,10 @@ func (s Store) read() (Record, error) {
 		return Record{}, fail(path, err, "check its owner and mode")
 	}
 	var r Record
-	if json.Unmarshal(doc, &r) != nil { // what a power cut left
+	if !json.Valid(doc) { // what a power cut left
 		return Record{}, nil
 	}
-	return r, nil
+	return r, json.Unmarshal(doc, &r)
 }
 
 // Last returns what the last Commit did. Its State is empty when there was none, or it was taken back.
