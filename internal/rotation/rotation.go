@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/sink"
@@ -192,11 +193,10 @@ func (r *Run) prove(ctx context.Context, out *Result) error {
 // promote looks once more at what can be read: another run may have written there since, and what it wrote may be what ends now.
 func (r *Run) promote(ctx context.Context, out *Result) error {
 	for _, s := range r.Sinks {
-		reader, reads := s.(sink.Reader)
-		if !reads {
+		if !sink.ReadsBack(s) {
 			continue
 		}
-		if held, err := sink.Holds(ctx, reader, out.Secret); err != nil || !held {
+		if held, err := sink.Holds(ctx, s, out.Secret); err != nil || !held {
 			return cmp.Or(err, changed(s))
 		}
 	}
@@ -236,12 +236,30 @@ func (r *Run) finished(ctx context.Context, out Result) (Result, error) {
 	}
 	r.Minted(sec)
 	out.Secret = sec
+	return out, r.putRight(ctx, key, sec)
+}
+
+// putRight delivers the secret of a finished run again, where it is not. What another rotation that is open has delivered is left
+// to that.
+func (r *Run) putRight(ctx context.Context, key api.Key, sec secret.Secret) error {
+	other := has(key, api.SecretNext)
+	if other {
+		r.Note("Another rotation of the key is open; what the sinks hold is left to it.")
+	}
 	for _, s := range r.Sinks {
+		if other && s.Name() != "stdout" {
+			continue
+		}
 		if _, err := r.put(ctx, s, sec, true); err != nil {
-			return out, &StepError{Step: "deliver again", Err: err}
+			return &StepError{Step: "deliver again", Err: err}
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// has says whether the key has a secret in the state.
+func has(k api.Key, state api.SecretState) bool {
+	return slices.ContainsFunc(k.Secrets, func(s api.SecretInfo) bool { return s.State == state })
 }
 
 // version is that of the current secret.

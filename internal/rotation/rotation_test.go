@@ -366,6 +366,29 @@ func TestFinishedRun(t *testing.T) {
 	}
 }
 
+// TestFinishedRunBesideAnother holds that a job which is run again leaves what another job has delivered meanwhile.
+func TestFinishedRunBesideAnother(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	run := f.run(f.sink("file:DIR/one"))
+	run.Name = "run 1"
+	_, err := run.Do(t.Context())
+	f.must(err)
+	next := f.run(f.sink("file:DIR/one"))
+	next.Name, next.Check = "run 2", f.program("false") // it stops before it is promoted
+	out, err := next.Do(t.Context())
+	f.failed(err, "prove", "")
+	_, err = run.Do(t.Context())
+	f.must(err)
+	if f.content("one") != out.Secret.Reveal() {
+		t.Error("what the open rotation delivered was overwritten")
+	}
+	next.Check = nil
+	_, err = next.Do(t.Context())
+	f.must(err)
+	f.opens(out.Secret, true)
+}
+
 func TestEmergency(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
