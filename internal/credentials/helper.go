@@ -181,7 +181,7 @@ func lookUpReason(err error) string {
 // isOurSecret says whether a variable of the environment is for Keyfob alone.
 func isOurSecret(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
-	return strings.EqualFold(name, tokenVariable) || strings.EqualFold(name, passphraseVariable)
+	return strings.EqualFold(name, tokenVariable) || strings.EqualFold(name, passphraseVariable) || strings.EqualFold(name, "KEYFOB_ID_TOKEN")
 }
 
 // capped keeps the beginning of what is written to it. Its buffer is no part of its methods: io.Copy would read into that.

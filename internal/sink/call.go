@@ -85,7 +85,9 @@ func (c call) run(ctx context.Context) (string, error) {
 // isOurs says whether a variable of the environment is for Keyfob alone.
 func isOurs(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
-	return strings.EqualFold(name, "KEYFOB_TOKEN") || strings.EqualFold(name, "KEYFOB_PASSPHRASE")
+	return slices.ContainsFunc([]string{"KEYFOB_TOKEN", "KEYFOB_PASSPHRASE", "KEYFOB_ID_TOKEN"}, func(ours string) bool {
+		return strings.EqualFold(name, ours) // as Windows compares them
+	})
 }
 
 // bounded refuses more than it may keep.

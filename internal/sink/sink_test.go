@@ -176,7 +176,7 @@ func TestProgram(t *testing.T) {
 	t.Logf("in %s", dir)
 	sec := secret.New(secret.Key)
 	environ := func() []string {
-		return append(os.Environ(), "KEYFOB_TOKEN=kfs_x", "KEYFOB_PASSPHRASE=p", "OTHER=o", "DIR="+dir)
+		return append(os.Environ(), "KEYFOB_TOKEN=kfs_x", "KEYFOB_PASSPHRASE=p", "KEYFOB_ID_TOKEN=jwt", "OTHER=o", "DIR="+dir)
 	}
 	run := func(ctx context.Context, command string, limit time.Duration) error {
 		p, err := ParseProgram(command, System{Environ: environ})
@@ -193,7 +193,7 @@ func TestProgram(t *testing.T) {
 		t.Errorf("stdin was %q", got)
 	}
 	env := content(t, filepath.Join(dir, "env"))
-	if strings.Contains(env, "KEYFOB_TOKEN") || strings.Contains(env, "KEYFOB_PASSPHRASE") || !strings.Contains(env, "OTHER=o") || strings.Contains(env, sec.Reveal()) {
+	if strings.Contains(env, "KEYFOB_TOKEN") || strings.Contains(env, "KEYFOB_PASSPHRASE") || strings.Contains(env, "jwt") || !strings.Contains(env, "OTHER=o") || strings.Contains(env, sec.Reveal()) {
 		t.Errorf("environment:\n%s", env)
 	}
 	for command, want := range map[string]string{
