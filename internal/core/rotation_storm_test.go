@@ -20,7 +20,7 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-var schedules = flag.Int("schedules", 200, "how many schedules of runs that rotate one key are tried (`make soak`: 10000)") //nolint:gochecknoglobals // flags of a test are
+var schedules = flag.Int("schedules", 80, "how many schedules of runs that rotate one key are tried (`make soak`: 10000)") //nolint:gochecknoglobals // flags of a test are
 
 // ground is what storms pass over: a service that is restarted, on one database, in one bubble of time.
 type ground struct {
