@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -130,23 +131,32 @@ func request(opts *ConnectOptions, at site, keys taken) (mcpconnect.Request, err
 	return req, nil
 }
 
-// prove puts the secrets where the helper finds them and does each key's handshake.
+// prove does each key's handshake, and meanwhile puts the secret where the helper finds it.
 func prove(ctx context.Context, opts *ConnectOptions, at site, keys taken, steps []mcpconnect.Step) (tools []string, err error) {
-	for i, step := range steps {
-		key := keys.of(i)
-		if step.Rung == mcpclient.RungHelper || step.Rung == mcpclient.RungProxy {
-			if err := opts.Keep(ctx, at.session, key); err != nil {
-				return nil, err
-			}
+	for i, key := range keys {
+		kept := make(chan error, 1)
+		if keys.helped(i, steps) {
+			go func() { kept <- opts.Keep(ctx, at.session, key) }()
+		} else {
+			kept <- nil
 		}
-		if i > 0 && keys.of(i-1).Key.ID == key.Key.ID {
-			continue
-		}
-		if tools, err = handshake(ctx, at.server.URL, key.Secret); err != nil {
+		found, err := handshake(ctx, at.server.URL, key.Secret)
+		if err = cmp.Or(<-kept, err); err != nil {
 			return nil, err
 		}
+		tools = found
 	}
 	return tools, nil
+}
+
+// helped says that a client gets the key from this program.
+func (t taken) helped(key int, steps []mcpconnect.Step) bool {
+	for i, step := range steps {
+		if (len(t) == 1 || i == key) && (step.Rung == mcpclient.RungHelper || step.Rung == mcpclient.RungProxy) {
+			return true
+		}
+	}
+	return false
 }
 
 // proveHelpers runs the helper of each client that leaves it less than this program's environment.
