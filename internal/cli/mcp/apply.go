@@ -141,7 +141,7 @@ func prove(ctx context.Context, opts *ConnectOptions, at site, keys taken, steps
 			kept <- nil
 		}
 		found, err := handshake(ctx, at.server.URL, key.Secret)
-		if err = cmp.Or(<-kept, err); err != nil {
+		if err := cmp.Or(<-kept, err); err != nil {
 			return nil, err
 		}
 		tools = found
