@@ -10,6 +10,16 @@ import (
 // CanPrompt says whether somebody is there to ask: stdin and stdout are terminals and --no-input was not given.
 func (o *Output) CanPrompt() bool { return !o.NoInput && o.IO.InTTY && o.IO.OutTTY }
 
+// YesOrAsk says that doing, which can't be undone, needs --yes where nobody can be asked.
+func (o *Output) YesOrAsk(yes bool, doing string) error {
+	if yes || o.CanPrompt() {
+		return nil
+	}
+	e := UsageError("%s needs --yes here", doing)
+	e.Hint = "nobody can be asked: add --yes"
+	return e
+}
+
 // ConfirmByName asks a person to type a name. Anything else, the end of input and Ctrl-C are ErrCancelled.
 func (o *Output) ConfirmByName(ctx context.Context, question, name string) error {
 	_, _ = fmt.Fprintf(o.IO.ErrOut, "%s\nType %s to confirm: ", question, Printable(name))

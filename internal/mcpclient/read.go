@@ -104,7 +104,7 @@ func (r *reader) rung() Rung {
 		return RungHelper
 	case r.EnvVar != "":
 		return RungEnv
-	case isProxy(r.Argv):
+	case RunsKeyfob(r.Argv, "proxy"):
 		return RungProxy
 	case r.literal || !r.Key.IsZero():
 		return RungLiteral
@@ -206,14 +206,14 @@ func withoutKey(raw string, have secret.Secret) (string, secret.Secret) {
 	return u.String(), have
 }
 
-// isProxy says that argv is keyfob mcp proxy, wherever keyfob lies.
-func isProxy(argv []string) bool {
+// RunsKeyfob says that argv is keyfob mcp VERB, wherever keyfob lies.
+func RunsKeyfob(argv []string, verb string) bool {
 	if len(argv) < 3 {
 		return false
 	}
 	program := path.Base(strings.ReplaceAll(argv[0], `\`, "/"))
 	i := slices.Index(argv, "mcp")
-	return strings.TrimSuffix(strings.ToLower(program), ".exe") == "keyfob" && i > 0 && i+1 < len(argv) && argv[i+1] == "proxy"
+	return strings.TrimSuffix(strings.ToLower(program), ".exe") == "keyfob" && i > 0 && i+1 < len(argv) && argv[i+1] == verb
 }
 
 // keyIn finds a key in any string below v.

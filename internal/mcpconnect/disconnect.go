@@ -85,7 +85,7 @@ func (c Connector) strays(tx *userfile.Tx, list *ledger, clients []mcpclient.Cli
 
 // ours says that an entry has a key of Keyfob's or runs Keyfob.
 func ours(f mcpclient.Found) bool {
-	return !f.Key.IsZero() || runsKeyfob(f.Helper, "headers") || runsKeyfob(f.Argv, "proxy")
+	return !f.Key.IsZero() || mcpclient.RunsKeyfob(f.Helper, "headers") || mcpclient.RunsKeyfob(f.Argv, "proxy")
 }
 
 func (c Connector) removeOne(tx *userfile.Tx, known connection) (Step, error) {

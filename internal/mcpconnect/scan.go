@@ -1,7 +1,6 @@
 package mcpconnect
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -88,10 +87,10 @@ func (c Connector) scanFile(list *ledger, client mcpclient.Client, target mcpcli
 			Client: client, Scope: target.Scope, Path: target.Path, Name: e.Name, Line: e.Line, URL: found.URL, Rung: found.Rung,
 			Key: found.Key, EnvVar: found.EnvVar,
 		}
-		if runsKeyfob(found.Helper, "headers") {
+		if mcpclient.RunsKeyfob(found.Helper, "headers") {
 			at.Helper, at.KeyID = found.Helper, keyID(found.Helper)
 		}
-		if runsKeyfob(found.Argv, "proxy") {
+		if mcpclient.RunsKeyfob(found.Argv, "proxy") {
 			at.Proxy, at.KeyID = found.Argv, keyID(found.Argv)
 		}
 		if at.URL == "" && known != nil {
@@ -155,15 +154,6 @@ func markDuplicates(all []Standing) {
 			}
 		}
 	}
-}
-
-// runsKeyfob says that argv is keyfob mcp VERB, wherever keyfob lies.
-func runsKeyfob(argv []string, verb string) bool {
-	if len(argv) < 3 {
-		return false
-	}
-	program := strings.ToLower(path.Base(strings.ReplaceAll(argv[0], `\`, "/")))
-	return strings.TrimSuffix(program, ".exe") == "keyfob" && argv[1] == "mcp" && argv[2] == verb
 }
 
 // keyID is the value of --key.

@@ -72,13 +72,7 @@ func asUnauthenticated(err error) error {
 }
 
 func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request, p core.Principal) error {
-	var body struct {
-		Secret member[string] `json:"secret"`
-	}
-	if err := decode(r, &body, mediaJSON); err != nil {
-		return err
-	}
-	presented, err := body.Secret.required("secret")
+	presented, err := presentedSecret(r)
 	if err != nil {
 		return err
 	}

@@ -21,13 +21,7 @@ func (s *Server) getKeyUsage(w http.ResponseWriter, r *http.Request, p core.Prin
 
 // lookupKey takes the secret in the body: a URL ends up in logs and histories.
 func (s *Server) lookupKey(w http.ResponseWriter, r *http.Request, p core.Principal) error {
-	var body struct {
-		Secret member[string] `json:"secret"`
-	}
-	if err := decode(r, &body, mediaJSON); err != nil {
-		return err
-	}
-	presented, err := body.Secret.required("secret")
+	presented, err := presentedSecret(r)
 	if err != nil {
 		return err
 	}
@@ -63,4 +57,15 @@ func wireEvent(e core.Event) api.Event {
 		out.KeyID = &e.KeyID
 	}
 	return out
+}
+
+// presentedSecret is the member of a body that has nothing else.
+func presentedSecret(r *http.Request) (string, error) {
+	var body struct {
+		Secret member[string] `json:"secret"`
+	}
+	if err := decode(r, &body, mediaJSON); err != nil {
+		return "", err
+	}
+	return body.Secret.required("secret")
 }

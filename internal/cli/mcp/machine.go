@@ -113,6 +113,14 @@ func (c *clientFlag) named() ([]mcpclient.Client, error) {
 	return found, nil
 }
 
+// namedOrAll is named, and every client where the flag is not given.
+func (c *clientFlag) namedOrAll() ([]mcpclient.Client, error) {
+	if len(c.ids) == 0 {
+		return mcpclient.Clients(), nil
+	}
+	return c.named()
+}
+
 // failure turns what a client's file said into what a person is told.
 func failure(err error) error {
 	var (

@@ -62,10 +62,7 @@ $ keyfob mcp status --client cursor --offline
 $ keyfob mcp status -o json | jq '.connections[] | select(.drift != [])'`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if len(clients.ids) == 0 {
-				clients.ids = []string{allClients}
-			}
-			if opts.Clients, err = clients.named(); err != nil {
+			if opts.Clients, err = clients.namedOrAll(); err != nil {
 				return err
 			}
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, statusRun)

@@ -46,10 +46,7 @@ $ keyfob mcp test --no-engine -q && echo connected
 $ keyfob mcp test --client claude-code -o json`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if len(clients.ids) == 0 {
-				clients.ids = []string{allClients}
-			}
-			if opts.Clients, err = clients.named(); err != nil {
+			if opts.Clients, err = clients.namedOrAll(); err != nil {
 				return err
 			}
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, testRun)

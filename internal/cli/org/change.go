@@ -90,10 +90,8 @@ $ keyfob org members remove usr_06h0i73m75qcfas3g2bpahomrg --yes -o json`,
 }
 
 func removeRun(ctx context.Context, opts *MemberOptions) error {
-	if !opts.Yes && !opts.Out.CanPrompt() {
-		e := cliutil.UsageError("removing a member needs --yes here")
-		e.Hint = "nobody can be asked: add --yes"
-		return e
+	if err := opts.Out.YesOrAsk(opts.Yes, "removing a member"); err != nil {
+		return err
 	}
 	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {

@@ -42,10 +42,8 @@ $ keyfob trust delete tru_06h0i73m75qcfas3g2bpahomrg --yes -o json`,
 }
 
 func deleteRun(ctx context.Context, opts *DeleteOptions) error {
-	if !opts.Yes && !opts.Out.CanPrompt() {
-		e := cliutil.UsageError("deleting a rule needs --yes here")
-		e.Hint = "nobody can be asked: add --yes"
-		return e
+	if err := opts.Out.YesOrAsk(opts.Yes, "deleting a rule"); err != nil {
+		return err
 	}
 	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
