@@ -235,6 +235,9 @@ func TestRotationStorm(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					g := newGround(t, func(st store.Store) store.Store { return st }, "deliver", "prove", "promote")
 					rapid.Check(noDeadline{t}, func(t *rapid.T) {
+						if done+g.n >= *schedules/2 { // rapid has its own number
+							return
+						}
 						if err := newStorm(g).pass(t); err != nil {
 							t.Fatal(err)
 						}
@@ -245,7 +248,7 @@ func TestRotationStorm(t *testing.T) {
 					return
 				}
 			}
-			if most < 4 {
+			if few := *schedules < 1000; most < 2 || most < 4 && !few {
 				t.Errorf("at most %d runs at once", most)
 			}
 			t.Logf("%d schedules in %s", done, time.Since(begin).Round(time.Second))
