@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -181,3 +182,21 @@ func checkJoins(joins []Join) error {
 	}
 	return nil
 }
+
+// SpendSignIn takes the state of a sign-in at an identity provider, which is worth nothing after life. ErrSpent: it was taken
+// before, here or on another replica. That a provider takes its code once only (RFC 6749 section 4.1.2) is its promise, not ours.
+func (s *Service) SpendSignIn(ctx context.Context, state string, life time.Duration) error {
+	err := s.update(ctx, func(tx store.Tx) error {
+		return tx.SpendTrustToken(s.keys.digest("sign-in state", state), s.now().Add(life))
+	})
+	if errors.Is(err, store.ErrExists) {
+		return ErrSpent
+	}
+	if err != nil {
+		return fmt.Errorf("take the state of a sign-in: %w", err)
+	}
+	return nil
+}
+
+// ErrSpent says that what works once was used before.
+var ErrSpent = errors.New("it was used before")

@@ -1,9 +1,11 @@
 package core_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -249,4 +251,28 @@ func TestRulesThatCannotHold(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", j, err, text)
 		}
 	}
+}
+
+// TestStateIsSpentOnce holds that of many who bring a state back at once, on two replicas, one is taken.
+func TestStateIsSpentOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	services := []*core.Service{f.svc, f.service()}
+	errs := make([]error, 16)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { errs[i] = services[i%2].SpendSignIn(t.Context(), "a state", time.Minute) })
+	}
+	all.Wait()
+	taken := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			taken++
+		case !errors.Is(err, core.ErrSpent):
+			t.Error(err)
+		}
+	}
+	f.equal("taken", taken, 1)
+	f.must(f.svc.SpendSignIn(t.Context(), "another state", time.Minute))
 }

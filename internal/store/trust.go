@@ -57,6 +57,6 @@ type TrustTx interface {
 	TrustSessionByDigest(digest [32]byte) (TrustSession, TrustRule, error)
 	// EndTrustSession removes a session, if it is there.
 	EndTrustSession(id string) error
-	// SpendTrustToken remembers a token until it expires. ErrExists: it is known.
+	// SpendTrustToken remembers a token, or what else works once, until it expires. ErrExists: it is known.
 	SpendTrustToken(digest [32]byte, expires time.Time) error
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"time"
 
@@ -51,13 +52,14 @@ func (p *Pages) finishOpenID(w http.ResponseWriter, r *http.Request) error {
 		if _, in, err := p.principal(r); err == nil && in { // gone back to, or finished in another window
 			return seeOther(w, r, devicePath)
 		}
-		return &core.Error{
-			Code:   api.CodeForbidden,
-			Detail: "this sign-in took too long, is over already, or was begun in another browser or window",
-			Fix:    "sign in again",
-		}
+		return signInOver()
 	}
 	p.dropCookie(w, openIDCookie)
+	if err := p.Core.SpendSignIn(r.Context(), begun.State, openIDLife); errors.Is(err, core.ErrSpent) {
+		return signInOver()
+	} else if err != nil {
+		return err
+	}
 	id, err := p.OpenID.Exchange(r.Context(), query, begun.Nonce, begun.Verifier)
 	if err != nil {
 		return err
@@ -70,4 +72,12 @@ func (p *Pages) finishOpenID(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return seeOther(w, r, begun.Next)
+}
+
+func signInOver() error {
+	return &core.Error{
+		Code:   api.CodeForbidden,
+		Detail: "this sign-in took too long, is over already, or was begun in another browser or window",
+		Fix:    "sign in again",
+	}
 }
