@@ -276,7 +276,7 @@ func (c Client) Detect(w Where) (how string, found bool) {
 		for _, sign := range facts.signs {
 			for _, path := range side.resolve(sign) {
 				if w.Exists(path) {
-					return w.short(path) + " exists", true
+					return w.Short(path) + " exists", true
 				}
 			}
 		}
@@ -284,8 +284,8 @@ func (c Client) Detect(w Where) (how string, found bool) {
 	return "", false
 }
 
-// short writes the home folder as ~.
-func (w Where) short(path string) string {
+// Short writes the home folder as ~. It looks at GOOS and Env alone.
+func (w Where) Short(path string) string {
 	if rest, ok := strings.CutPrefix(path, w.home()); ok && w.home() != "" && rest != "" && (rest[0] == '/' || rest[0] == '\\') {
 		return "~" + rest
 	}

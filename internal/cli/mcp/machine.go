@@ -161,9 +161,5 @@ func failure(err error) error {
 
 // short writes the user's home folder as ~, for people.
 func short(f *cliutil.Factory, path string) string {
-	home := f.Env("HOME")
-	if rest, ok := strings.CutPrefix(path, home+string(filepath.Separator)); ok && home != "" {
-		return "~" + string(filepath.Separator) + rest
-	}
-	return path
+	return mcpclient.Where{GOOS: f.GOOS, Env: f.Env}.Short(path)
 }
