@@ -1,5 +1,10 @@
 package config
 
+import (
+	"slices"
+	"strings"
+)
+
 // Option is one setting: where it may come from, what it is called there, and what it means.
 type Option struct {
 	Name      string // as in `config list` and in the config file
@@ -57,4 +62,11 @@ func Options() []Option {
 // GlobalFlags names the options that every command of the command line takes.
 func GlobalFlags() []string {
 	return []string{OptContext, OptOrg, OptOutput, OptQuiet, OptNoInput, OptDebug}
+}
+
+// IsSecret says that a variable of the environment, NAME=VALUE, is for Keyfob alone, and not for a program that it runs. Names
+// are compared as Windows does.
+func IsSecret(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.ContainsFunc(Options(), func(o Option) bool { return o.Sensitive && strings.EqualFold(o.Env, name) })
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyfob/keyfob/internal/config"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -63,7 +64,7 @@ func (c call) run(ctx context.Context) (string, error) {
 	if c.answers {
 		cmd.Stdout = answer
 	}
-	cmd.Env = slices.DeleteFunc(c.environ(), isOurs)
+	cmd.Env = slices.DeleteFunc(c.environ(), config.IsSecret)
 	cmd.WaitDelay = programGrace
 	ownGroup(cmd)
 	err = cmd.Run()
@@ -80,14 +81,6 @@ func (c call) run(ctx context.Context) (string, error) {
 		reason += ": " + why
 	}
 	return "", &Error{Sink: c.sink, Reason: reason, err: err}
-}
-
-// isOurs says whether a variable of the environment is for Keyfob alone.
-func isOurs(variable string) bool {
-	name, _, _ := strings.Cut(variable, "=")
-	return slices.ContainsFunc([]string{"KEYFOB_TOKEN", "KEYFOB_PASSPHRASE", "KEYFOB_ID_TOKEN"}, func(ours string) bool {
-		return strings.EqualFold(name, ours) // as Windows compares them
-	})
 }
 
 // bounded refuses more than it may keep.

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,15 +45,7 @@ func NewConnector(f *cliutil.Factory) (mcpconnect.Connector, error) {
 
 // childEnviron is what a program that we start sees: not our own credentials.
 func childEnviron(f *cliutil.Factory) []string {
-	secrets := []string{}
-	for _, o := range config.Options() {
-		if o.Sensitive {
-			secrets = append(secrets, o.Env+"=")
-		}
-	}
-	return slices.DeleteFunc(f.Environ(), func(v string) bool {
-		return slices.ContainsFunc(secrets, func(s string) bool { return strings.HasPrefix(v, s) })
-	})
+	return slices.DeleteFunc(f.Environ(), config.IsSecret)
 }
 
 // program is the path under which other programs start this one: the one on PATH if that is this one, since it stays when a
