@@ -103,6 +103,13 @@ type lastPing struct {
 	at time.Time
 }
 
+// forget has the next question asked anew.
+func (p *lastPing) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = time.Time{}
+}
+
 const pingEvery = time.Second
 
 // Ready says whether the store can be read and written: nil, or CodeUnavailable. It asks the store, which costs a synced
@@ -135,12 +142,12 @@ func (s *Service) Close(ctx context.Context) error {
 }
 
 func (s *Service) view(ctx context.Context, fn func(store.Tx) error) error {
-	return fault(s.store.View(ctx, fn))
+	return s.fault(s.store.View(ctx, fn))
 }
 
 func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
 	var t touching
 	err := s.store.Update(ctx, func(tx store.Tx) error { return t.run(tx, fn) })
 	s.index.settle(&t, err)
-	return fault(err)
+	return s.fault(err)
 }

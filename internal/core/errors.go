@@ -47,10 +47,16 @@ func isCode(err error, code api.Code) bool {
 	return errors.As(err, &refusal) && refusal.Code == code
 }
 
-// fault turns a busy store into a refusal; every other error stays what it is.
-func fault(err error) error {
-	if errors.Is(err, store.ErrBusy) {
+// fault turns what the store can't do now into a refusal; every other error stays what it is.
+func (s *Service) fault(err error) error {
+	switch {
+	case errors.Is(err, store.ErrBusy):
 		return &Error{Code: api.CodeUnavailable, Detail: "the store is busy", Fix: "try again", err: err}
+	case errors.Is(err, store.ErrUnavailable):
+		s.pinged.forget()
+		return &Error{
+			Code: api.CodeUnavailable, Detail: "the store can't be read and written", Fix: "try again; the service's log says more", err: err,
+		}
 	}
 	return err
 }

@@ -43,7 +43,7 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 	}
 	if f.Sort == store.ByLastUse || f.NeverUsed || !f.UnusedSince.IsZero() {
 		if err := s.usage.flush(ctx); err != nil { // the store picks by last use, so it must know of it
-			return KeyPage{}, fmt.Errorf("list keys: %w", fault(err))
+			return KeyPage{}, fmt.Errorf("list keys: %w", s.fault(err))
 		}
 	}
 	limit := f.Limit

@@ -36,7 +36,7 @@ func (s *Service) Key(ctx context.Context, p Principal, org, ref string) (Key, e
 // CodeNoActiveKey: there is none.
 func (s *Service) ActiveKey(ctx context.Context, p Principal, org string) (Key, error) {
 	if err := s.usage.flush(ctx); err != nil { // the store picks by last use, so it must know of it
-		return Key{}, fmt.Errorf("active key: %w", fault(err))
+		return Key{}, fmt.Errorf("active key: %w", s.fault(err))
 	}
 	now := s.now()
 	var row store.Key

@@ -17,6 +17,7 @@ var (
 	ErrExists      = errors.New("a row with this unique value exists")
 	ErrConflict    = errors.New("the row was changed in between")
 	ErrBusy        = errors.New("the database is busy")
+	ErrUnavailable = errors.New("the database can't be read or written")
 	ErrNewerSchema = errors.New("the database was made by a newer version")
 )
 

@@ -39,15 +39,21 @@ func explain(path string, err error) error {
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		return fmt.Errorf("database %s: %w: %w", path, store.ErrBusy, err)
 	case lib.SQLITE_NOTADB:
-		return fmt.Errorf("database %s: the file is not an SQLite database: %w", path, err)
+		return unavailable(path, "the file is not an SQLite database", err)
 	case lib.SQLITE_CORRUPT:
-		return fmt.Errorf("database %s: the file is damaged: %w", path, err)
+		return unavailable(path, "the file is damaged", err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
-		return fmt.Errorf("database %s: the file and its folder must be writable: %w", path, err)
+		return unavailable(path, "the file and its folder must be writable", err)
 	case lib.SQLITE_FULL:
-		return fmt.Errorf("database %s: the disk is full: %w", path, err)
+		return unavailable(path, "the disk is full", err)
+	case lib.SQLITE_IOERR:
+		return unavailable(path, "the disk failed", err)
 	}
 	return fmt.Errorf("database %s: %w", path, err)
+}
+
+func unavailable(path, why string, err error) error {
+	return fmt.Errorf("%w (%s): %s: %w", store.ErrUnavailable, path, why, err)
 }
 
 // rowError translates what a statement on rows answers into the errors of package store.
