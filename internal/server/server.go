@@ -76,6 +76,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
+	if len(r.TransferEncoding) > 0 {
+		// A Content-Length may stand beside it, which net/http hides: what follows may be a part of this request to a proxy that goes
+		// by that, so it is no other to us (RFC 9112 §6.1).
+		header.Set("Connection", "close")
+	}
 
 	defer s.finish(rec, r, time.Now())
 	if isAuthz(r.URL.Path) {
