@@ -21,13 +21,14 @@ test:
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
 
-# what `make test` tries a few times, often: many processes on one credential and on one client's file, and rotations that fail or
-# are killed; minutes
+# what `make test` tries a few times, often: many processes on one credential and on one client's file, rotations that fail or are
+# killed, services that are killed and databases that are damaged; minutes
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestRotationStorm$$' ./internal/core -schedules=10000
 	go test -count=1 -v -timeout=60m -run '^TestRotateKilled$$' ./test/acceptance -kills=600
+	go test -count=1 -v -timeout=60m -run '^(TestKilled|TestBitFlips)$$' ./test/faults -kills=1000 -flips=1000
 
 # every AI client that npm has, with what `mcp connect` writes; 3.9 GB in the cache
 test-clients:
