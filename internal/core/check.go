@@ -13,8 +13,8 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-// Admitted is who a presented key stands for, as far as a gateway needs it.
-type Admitted struct {
+// Caller is who a presented key stands for, as far as a gateway needs it.
+type Caller struct {
 	Org       Org
 	KeyID     string
 	KeyName   string
@@ -28,7 +28,7 @@ type Admitted struct {
 //
 // A missing, malformed, unknown or deleted key gets one and the same CodeUnauthenticated. Who holds the true secret of a
 // disabled or expired key is told so: CodeKeyDisabled, CodeKeyExpired.
-func (s *Service) Admit(ctx context.Context, presented, org string, from Origin) (Admitted, error) {
+func (s *Service) Admit(ctx context.Context, presented, org string, from Origin) (Caller, error) {
 	return s.admit(ctx, presented, from, func(o Org) error {
 		if org != "" && org != o.Slug && org != o.ID {
 			return refusef(api.CodeForbidden, "use a key of that organisation", "the key is not one of the organisation %s", shown(org))
@@ -39,10 +39,10 @@ func (s *Service) Admit(ctx context.Context, presented, org string, from Origin)
 
 // Verify is Admit for a program that was sent a key and asks with its own session whose it is. A key of an org in which the
 // principal may not read keys is refused as an unknown one is. CodeForbidden: there is no org in which it may.
-func (s *Service) Verify(ctx context.Context, p Principal, presented string, from Origin) (Admitted, error) {
+func (s *Service) Verify(ctx context.Context, p Principal, presented string, from Origin) (Caller, error) {
 	readable, err := s.readable(ctx, p)
 	if err != nil {
-		return Admitted{}, fmt.Errorf("verify a key: %w", err)
+		return Caller{}, fmt.Errorf("verify a key: %w", err)
 	}
 	return s.admit(ctx, presented, from, func(o Org) error {
 		if !slices.Contains(readable, o.ID) {
@@ -78,103 +78,52 @@ func (s *Service) readable(ctx context.Context, p Principal) (ids []string, err 
 	return ids, err
 }
 
-// CheckKey is Admit, and tells all of the key.
+// CheckKey is Admit for a key of any org.
 func (s *Service) CheckKey(ctx context.Context, presented string, from Origin) (Caller, error) {
-	in, err := s.Admit(ctx, presented, "", from)
-	if err != nil {
-		return Caller{}, err
-	}
+	return s.Admit(ctx, presented, "", from)
+}
+
+// Self is all that there is to know of a key that was let in.
+func (s *Service) Self(ctx context.Context, in Caller) (Key, error) {
 	var row store.Key
-	err = s.view(ctx, func(tx store.Tx) (err error) {
+	err := s.view(ctx, func(tx store.Tx) (err error) {
 		row, err = tx.Key(in.Org.ID, in.KeyID)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) { // deleted since
-		return Caller{}, s.unknown
+		return Key{}, s.unknown
 	}
 	if err != nil {
-		return Caller{}, fmt.Errorf("read the key that was presented: %w", err)
+		return Key{}, fmt.Errorf("read the key that was presented: %w", err)
 	}
-	return Caller{Org: in.Org, Key: s.key(row, s.now()), SecretVersion: in.SecretVersion}, nil
+	return s.key(row, s.now()), nil
 }
 
 // admit is the check; within refuses a key by its org.
-func (s *Service) admit(ctx context.Context, presented string, from Origin, within func(Org) error) (Admitted, error) {
+func (s *Service) admit(ctx context.Context, presented string, from Origin, within func(Org) error) (Caller, error) {
 	parsed, err := secret.Parse(secret.Key, presented)
 	if err != nil {
-		return Admitted{}, s.unknown
+		return Caller{}, s.unknown
 	}
 	h, err := s.index.hold(ctx, s.digests.Digest(parsed))
 	if err != nil {
-		return Admitted{}, fmt.Errorf("look up a key: %w", err)
+		return Caller{}, fmt.Errorf("look up a key: %w", err)
 	}
-	if h == nil {
-		return Admitted{}, s.unknown
+	if h == nil || h.state == holdGone {
+		return Caller{}, s.unknown
 	}
 	if err := within(*h.org); err != nil {
-		return Admitted{}, err
+		return Caller{}, err
 	}
 	now := s.now()
 	if err := h.refusal(now); err != nil {
-		return Admitted{}, err
+		return Caller{}, err
 	}
-	s.usage.record(h.keyID, h.version, now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
-	if h.awaited {
-		s.sweep.nextUsed(h.keyID)
+	s.usage.record(h.keyID(), int(h.version), now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
+	if h.state == holdAwaited {
+		s.sweep.nextUsed(h.keyID())
 	}
-	return Admitted{Org: *h.org, KeyID: h.keyID, KeyName: h.name, ExpiresAt: h.ends(), SecretVersion: h.version}, nil
-}
-
-// hold is what a check needs to know of a secret. The key is not deleted.
-type hold struct {
-	org        *Org
-	keyID      string
-	name       string
-	disabled   bool
-	retired    bool
-	awaited    bool      // it is the next one of a rotation, which may wait for its use
-	version    int       // of the secret
-	keyEnds    time.Time // zero: never
-	secretEnds time.Time // zero: never
-
-	digest [32]byte // these two belong to the index
-	next   *hold
-}
-
-// refusal says why a secret that is known is refused at now.
-func (h *hold) refusal(now time.Time) error {
-	switch {
-	case h.disabled:
-		return refusef(api.CodeKeyDisabled, "enable the key or use another", "the key %s is disabled", shown(h.name))
-	case past(h.keyEnds, now):
-		return refusef(api.CodeKeyExpired, "move the key's expiry or use another key",
-			"the key %s expired at %s", shown(h.name), h.keyEnds.Format(time.RFC3339))
-	case h.retired || past(h.secretEnds, now): // a clock that was set back retires nothing less
-		return refusef(api.CodeKeyExpired, "use the key's current secret",
-			"this secret of the key %s ended at %s", shown(h.name), h.secretEnds.Format(time.RFC3339))
-	}
-	return nil
-}
-
-// ends is when the secret opens nothing any more; zero: not by itself.
-func (h *hold) ends() time.Time {
-	if h.keyEnds.IsZero() || !h.secretEnds.IsZero() && h.secretEnds.Before(h.keyEnds) {
-		return h.secretEnds
-	}
-	return h.keyEnds
-}
-
-// holdOf is what a check needs of a holder, nil if the secret opens nothing and never will.
-func holdOf(h store.Holder) *hold {
-	v, ok := presentedSecret(h)
-	if !ok || !h.Key.DeletedAt.IsZero() {
-		return nil
-	}
-	org := orgOf(h.Org)
-	return &hold{
-		org: &org, keyID: h.Key.ID, name: h.Key.Name, disabled: h.Key.Disabled, keyEnds: h.Key.ExpiresAt,
-		version: h.Version, retired: v.State == store.StateRetired, awaited: v.State == store.StateNext, secretEnds: v.ExpiresAt,
-	}
+	return Caller{Org: *h.org, KeyID: h.keyID(), KeyName: h.name(), ExpiresAt: h.endsAt(), SecretVersion: int(h.version)}, nil
 }
 
 // holder returns the key that the secret with this digest is of. A retired secret is among its secrets, too, if it was presented.
@@ -188,17 +137,6 @@ func holder(tx store.Tx, digest [32]byte) (store.Holder, error) {
 		h.Key.Secrets = append(h.Key.Secrets, retired)
 	}
 	return h, err
-}
-
-// presentedSecret returns the version that was presented, if it is in a known state.
-func presentedSecret(h store.Holder) (store.Secret, bool) {
-	for _, v := range h.Key.Secrets {
-		if v.Version == h.Version {
-			known := []string{store.StateCurrent, store.StateNext, store.StateRetiring, store.StateRetired}
-			return v, slices.Contains(known, v.State)
-		}
-	}
-	return store.Secret{}, false
 }
 
 // unknownKey is the one answer to a key that opens nothing. It is made once: who sends junk costs no memory.

@@ -68,10 +68,13 @@ func TestCheckKey(t *testing.T) {
 	f.clock.move(time.Minute)
 	c, err := f.check(sec)
 	f.must(err)
+	f.equal("caller", c, core.Caller{Org: f.org, KeyID: made.ID, KeyName: "ci", ExpiresAt: made.ExpiresAt, SecretVersion: 1})
 	want := made
 	want.LastUsedAt = f.clock.now().Truncate(time.Microsecond)
 	want.Secrets[0].LastUsedAt = want.LastUsedAt
-	f.equal("caller", c, core.Caller{Org: f.org, Key: want, SecretVersion: 1})
+	self, err := f.svc.Self(t.Context(), c)
+	f.must(err)
+	f.equal("self", self, want)
 
 	_, err = f.svc.SetKeyEnabled(t.Context(), f.owner, "acme", "ci", false, "")
 	f.must(err)
@@ -92,6 +95,8 @@ func TestCheckKey(t *testing.T) {
 	f.refused(err, api.CodeKeyExpired, `the key "ci" expired at 2031-02-03T05:05:06Z`)
 	f.must(f.svc.DeleteKey(t.Context(), f.owner, "acme", "ci", core.DeleteKey{AcknowledgeRecentUse: true}))
 	_, err = f.check(sec)
+	f.refused(err, api.CodeUnauthenticated, noKeyDetail)
+	_, err = f.svc.Self(t.Context(), c) // deleted since it was let in
 	f.refused(err, api.CodeUnauthenticated, noKeyDetail)
 }
 

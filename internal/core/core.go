@@ -31,6 +31,9 @@ type Config struct {
 	Joins []Join
 	// Tokens checks the tokens of jobs; nil: none is taken.
 	Tokens TokenVerifier
+	// AskStore has the store asked about every key that is unknown, and none remembered: where many processes add keys to one
+	// store, what each remembers is soon out of date.
+	AskStore bool
 }
 
 // Service is the domain over one store. It is safe for concurrent use. Close it before the store.
@@ -84,6 +87,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.usage = newUsage(s.store, s.log, s.now)
 	s.sweep = newSweeper(s)
+	if !cfg.AskStore {
+		s.index.remember()
+	}
 	return s, nil
 }
 
@@ -135,6 +141,7 @@ func (s *Service) Ready(ctx context.Context) error {
 // store. A second Close does nothing.
 func (s *Service) Close(ctx context.Context) error {
 	s.sweep.close()
+	s.index.close()
 	if err := s.usage.close(ctx); err != nil {
 		return fmt.Errorf("use of keys is not all written: %w", err)
 	}
@@ -146,8 +153,16 @@ func (s *Service) view(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
-	var t touching
-	err := s.store.Update(ctx, func(tx store.Tx) error { return t.run(tx, fn) })
-	s.index.settle(&t, err)
+	var t *touching
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		before := t
+		t = &touching{Tx: tx}
+		if err := t.run(fn); err != nil {
+			return err
+		}
+		s.index.expect(t, before)
+		return nil
+	})
+	s.index.settle(t, err)
 	return s.fault(err)
 }

@@ -73,3 +73,19 @@ func SessionForTest(ctx context.Context, s *Service, token secret.Secret) error 
 
 // IndexLeaseForTest is when another process's changes of keys are seen at the latest.
 const IndexLeaseForTest = indexLease
+
+// RemembersForTest says whether unknown secrets are told from those of the store without asking it.
+func RemembersForTest(s *Service) bool { return s.index.known.filter.Load() != nil }
+
+// DistrustForTest has the store's secrets read anew.
+func DistrustForTest(s *Service) { s.index.known.distrust() }
+
+// HeldForTest counts the secrets that are kept in memory.
+func HeldForTest(s *Service) int {
+	s.index.mu.RLock()
+	defer s.index.mu.RUnlock()
+	return len(s.index.holds)
+}
+
+// EndLeaseForTest has the next check ask the store what it has counted.
+func EndLeaseForTest(s *Service) { s.index.fresh.Store(0) }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ const (
 	indexLease = 50 * time.Millisecond
 	// indexTimeout bounds what a check waits for the store.
 	indexTimeout = 5 * time.Second
-	// indexMax bounds the secrets in the index. A million of them weigh about 300 MB.
+	// indexMax bounds the secrets in the index. A million of them weigh about 150 MB.
 	indexMax = 1 << 20
 )
 
@@ -23,33 +24,57 @@ const (
 //
 // It is never behind a change that was acknowledged: a transaction of this process that changes a key takes it out of the index
 // before Service.update returns, and what was read from the store stays only if the store has counted no change since
-// (store.Tx.KeyChanges). Changes by another process are seen by that count, too, which is asked for once a lease; without an
-// answer every check fails. Secrets that open nothing are not kept: there is no end of them.
+// (store.KeyChanges). Changes by another process are seen by that count, too, which is asked for once a lease; without an answer
+// every check fails. Secrets that the store does not know are not kept: there is no end of them, and known tells them.
 type index struct {
 	view  func(context.Context, func(store.Tx) error) error
+	known *known
 	start time.Time    // what fresh counts from
 	fresh atomic.Int64 // the end of the lease
 
+	stop context.CancelFunc // ends the filling of known
+	done chan struct{}
+
 	renewing sync.Mutex
 
-	mu    sync.RWMutex
-	seen  int64 // the count of changes that all that is kept is of
-	holds map[[32]byte]*hold
-	byKey map[string]*hold // those of one key, linked
-	orgs  map[string]*Org  // so that the keys of an org share it
+	mu      sync.RWMutex
+	seen    store.KeyChanges // the counts that all that is kept is of
+	holds   map[uint64]*hold // by the head of the digest
+	orgs    map[string]*Org  // so that the keys of an org share it
+	pending []*touching      // transactions that changed keys and may be committed by now
 }
 
 func newIndex(view func(context.Context, func(store.Tx) error) error) *index {
-	x := &index{view: view, start: time.Now()}
+	x := &index{view: view, known: newKnown(), start: time.Now(), stop: func() {}, done: make(chan struct{})}
+	close(x.done)
 	x.clear()
 	return x
 }
 
-func (x *index) clear() {
-	x.holds, x.byKey, x.orgs = map[[32]byte]*hold{}, map[string]*hold{}, map[string]*Org{}
+// remember begins to fill known; close ends that.
+func (x *index) remember() {
+	var ctx context.Context
+	ctx, x.stop = context.WithCancel(context.Background())
+	x.done = make(chan struct{})
+	go func() {
+		defer close(x.done)
+		x.known.run(ctx, x)
+	}()
 }
 
-// hold returns what a check needs to know of the secret with this digest; nil: it opens nothing.
+func (x *index) close() {
+	x.stop()
+	<-x.done
+}
+
+func (x *index) clear() {
+	x.holds, x.orgs = map[uint64]*hold{}, map[string]*Org{}
+}
+
+// head is the part of a digest by which the index finds it; the rest is compared.
+func head(digest [32]byte) uint64 { return binary.LittleEndian.Uint64(digest[:]) }
+
+// hold returns what a check needs to know of the secret with this digest; nil: there is no such secret.
 func (x *index) hold(ctx context.Context, digest [32]byte) (*hold, error) {
 	if int64(time.Since(x.start)) >= x.fresh.Load() {
 		if err := x.renew(ctx); err != nil {
@@ -57,15 +82,18 @@ func (x *index) hold(ctx context.Context, digest [32]byte) (*hold, error) {
 		}
 	}
 	x.mu.RLock()
-	h := x.holds[digest]
+	h := x.holds[head(digest)]
 	x.mu.RUnlock()
-	if h != nil {
+	if h != nil && h.is(digest) {
 		return h, nil
+	}
+	if x.known.excludes(digest) {
+		return nil, nil //nolint:nilnil // there is none
 	}
 	return x.read(ctx, digest)
 }
 
-// renew asks the store how many changes it has counted, for a new lease.
+// renew asks the store what it has counted, for a new lease.
 func (x *index) renew(ctx context.Context) error {
 	x.renewing.Lock()
 	defer x.renewing.Unlock()
@@ -75,7 +103,7 @@ func (x *index) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
-	var n int64
+	var n store.KeyChanges
 	err := x.view(ctx, func(tx store.Tx) (err error) {
 		n, err = tx.KeyChanges()
 		return err
@@ -84,14 +112,36 @@ func (x *index) renew(ctx context.Context) error {
 		return err
 	}
 	x.mu.Lock()
-	if n > x.seen {
-		x.clear()
-		x.seen = n
-	}
+	x.advance(n)
 	x.mu.Unlock()
 	x.fresh.Store(began + int64(indexLease))
 	return nil
 }
+
+// advance takes out of the index what has changed up to n. What this process did itself, and is about to settle, is known key by
+// key; of what another did, only the count is.
+func (x *index) advance(n store.KeyChanges) {
+	for _, t := range x.pending {
+		if t.before == x.seen && !countedAfter(t.after, n) {
+			t.seen = true
+			x.dropAll(t.changed)
+			x.seen = t.after
+		}
+	}
+	if !countedAfter(n, x.seen) {
+		return
+	}
+	if n.Changed > x.seen.Changed {
+		x.clear()
+	}
+	if n.Added > x.seen.Added {
+		x.known.distrust()
+	}
+	x.seen = n
+}
+
+// countedAfter says that a was counted after b.
+func countedAfter(a, b store.KeyChanges) bool { return a.Changed > b.Changed || a.Added > b.Added }
 
 // read asks the store for a secret and keeps what it says, if nothing has changed since.
 func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
@@ -99,7 +149,7 @@ func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
 	defer cancel()
 	var (
 		found store.Holder
-		n     int64
+		n     store.KeyChanges
 	)
 	err := x.view(ctx, func(tx store.Tx) (err error) {
 		if found, err = holder(tx, digest); err != nil {
@@ -109,28 +159,26 @@ func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil //nolint:nilnil // it opens nothing
+		return nil, nil //nolint:nilnil // there is none
 	}
 	if err != nil {
 		return nil, err
 	}
-	h := holdOf(found)
-	if h != nil {
-		x.keep(digest, h, n)
-	}
+	h := holdOf(found, digest)
+	x.keep(digest, h, n)
 	return h, nil
 }
 
-// keep adds what was read when the store had counted n changes.
-func (x *index) keep(digest [32]byte, h *hold, n int64) {
+// keep adds what was read when the store had counted n.
+func (x *index) keep(digest [32]byte, h *hold, n store.KeyChanges) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n != x.seen || x.holds[digest] != nil {
+	if n.Changed != x.seen.Changed {
 		return
 	}
-	if len(x.holds) >= indexMax {
-		for _, any := range x.holds { // of a map's order: any one
-			x.drop(any.keyID)
+	if _, known := x.holds[head(digest)]; !known && len(x.holds) >= indexMax {
+		for any := range x.holds { // of a map's order: any one
+			delete(x.holds, any)
 			break
 		}
 	}
@@ -139,83 +187,57 @@ func (x *index) keep(digest [32]byte, h *hold, n int64) {
 	} else {
 		x.orgs[h.org.ID] = h.org
 	}
-	h.digest, h.next = digest, x.byKey[h.keyID]
-	x.holds[digest], x.byKey[h.keyID] = h, h
+	x.holds[head(digest)] = h
 }
 
-func (x *index) drop(keyID string) {
-	for h := x.byKey[keyID]; h != nil; h = h.next {
-		delete(x.holds, h.digest)
+func (x *index) dropAll(digests [][32]byte) {
+	for _, d := range digests {
+		delete(x.holds, head(d))
 	}
-	delete(x.byKey, keyID)
 }
 
-// settle takes what a transaction changed out of the index, once it was committed or may have been.
+// settle takes what a transaction changed out of the index, once it was committed or may have been. No transaction: it never began.
 func (x *index) settle(t *touching, failed error) {
-	if t.after == t.before && failed == nil {
+	if t == nil || t.before == t.after && failed == nil {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, id := range t.keys {
-		x.drop(id)
-	}
+	x.forget(t)
+	x.known.add(t.added)
+	x.dropAll(t.changed)
 	switch {
 	case failed != nil: // the next check asks the store what became of it
-		if len(t.keys) > 0 {
+		if len(t.changed)+len(t.added) > 0 {
 			x.fresh.Store(0)
 		}
-	case t.after <= x.seen: // a later transaction, or a check, was here first
-	case t.before == x.seen && len(t.keys) > 0:
+		if t.seen { // another process counted just as far
+			x.clear()
+			x.known.distrust()
+		}
+	case countedAfter(t.after, x.seen): // else a later transaction, or a check, was here first
+		x.advance(t.before)
 		x.seen = t.after
-	default: // another process changed keys meanwhile
-		x.clear()
-		x.seen = t.after
 	}
 }
 
-// touching notes which keys a transaction changes.
-type touching struct {
-	store.Tx
-
-	before, after int64 // what the store had counted
-	keys          []string
-}
-
-// run runs fn as a transaction that notes what it changes.
-func (t *touching) run(tx store.Tx, fn func(store.Tx) error) (err error) {
-	*t = touching{Tx: tx}
-	if t.before, err = tx.KeyChanges(); err != nil {
-		return err
+// expect has what a transaction changed known before it is committed, so that it is not taken for the work of another process. If
+// the transaction was run before, in vain, that was instead.
+func (x *index) expect(t, instead *touching) {
+	if t.before == t.after && instead == nil {
+		return
 	}
-	t.after = t.before
-	if err := fn(t); err != nil {
-		return err
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.forget(instead)
+	x.pending = append(x.pending, t)
+}
+
+func (x *index) forget(t *touching) {
+	for i, p := range x.pending {
+		if p == t {
+			x.pending = append(x.pending[:i:i], x.pending[i+1:]...)
+			return
+		}
 	}
-	t.after, err = tx.KeyChanges()
-	return err
-}
-
-// UpdateKey implements store.Tx.
-func (t *touching) UpdateKey(k store.Key) error {
-	t.keys = append(t.keys, k.ID)
-	return t.Tx.UpdateKey(k)
-}
-
-// DeleteKey implements store.Tx.
-func (t *touching) DeleteKey(k store.Key, at time.Time) error {
-	t.keys = append(t.keys, k.ID)
-	return t.Tx.DeleteKey(k, at)
-}
-
-// ChangeSecret implements store.Tx.
-func (t *touching) ChangeSecret(s store.Secret, from string) error {
-	t.keys = append(t.keys, s.KeyID)
-	return t.Tx.ChangeSecret(s, from)
-}
-
-// RetireSecret implements store.Tx.
-func (t *touching) RetireSecret(keyID string, version int, at time.Time) error {
-	t.keys = append(t.keys, keyID)
-	return t.Tx.RetireSecret(keyID, version, at)
 }

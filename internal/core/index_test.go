@@ -14,7 +14,7 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-func (f *fixture) admit(svc *core.Service, sec secret.Secret) (core.Admitted, error) {
+func (f *fixture) admit(svc *core.Service, sec secret.Secret) (core.Caller, error) {
 	return svc.Admit(f.Context(), sec.Reveal(), "", core.Origin{AddressPrefix: "192.0.2.0/24", Agent: "test"})
 }
 
@@ -186,12 +186,12 @@ func TestVerify(t *testing.T) {
 	_, other, err := f.svc.Bootstrap(t.Context(), core.Bootstrap{OrgSlug: "globex", OrgName: "Globex", UserName: "Bo"})
 	f.must(err)
 	_, stranger := f.signIn(other)
-	verify := func(p core.Principal) (core.Admitted, error) {
+	verify := func(p core.Principal) (core.Caller, error) {
 		return f.svc.Verify(t.Context(), p, sec.Reveal(), core.Origin{Agent: "api"})
 	}
 	got, err := verify(f.owner)
 	f.must(err)
-	f.equal("verified", got, core.Admitted{Org: f.org, KeyID: k.ID, KeyName: "ci", SecretVersion: 1})
+	f.equal("verified", got, core.Caller{Org: f.org, KeyID: k.ID, KeyName: "ci", SecretVersion: 1})
 	f.equal("it is a use", f.get("ci").LastUsedAt, f.clock.now().Truncate(time.Microsecond))
 	f.clock.move(time.Minute)
 	_, err = verify(stranger)

@@ -32,7 +32,7 @@ func TestOtherMaterialIsRefused(t *testing.T) {
 	// The right material works beside the first service: another process.
 	c, err := f.service().CheckKey(t.Context(), sec.Reveal(), core.Origin{})
 	f.must(err)
-	f.equal("key", c.Key.Name, "ci")
+	f.equal("key", c.KeyName, "ci")
 	if _, err := core.New(core.Config{Material: testMaterial()}); err == nil {
 		t.Error("a service without a store")
 	}

@@ -68,7 +68,7 @@ func (s *Service) KeyActivity(ctx context.Context, c Caller, ref string, limit i
 		return Key{}, nil, invalidf("the limit %d is not from 1 to %d", limit, activityMax)
 	}
 	if ref == "" {
-		ref = c.Key.ID
+		ref = c.KeyID
 	}
 	var (
 		row  store.Key

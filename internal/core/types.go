@@ -95,14 +95,6 @@ type SecretVersion struct {
 	LastUsedAt time.Time // zero: never
 }
 
-// Caller is who a presented key stands for.
-type Caller struct {
-	Org Org
-	Key Key
-	// SecretVersion is the version of the secret that was presented.
-	SecretVersion int
-}
-
 // Origin is where a request came from, as far as use tracking keeps it: never more than this.
 type Origin struct {
 	// AddressPrefix is the caller's network: /24 for IPv4, /48 for IPv6.

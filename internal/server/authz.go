@@ -35,17 +35,17 @@ func (s *Server) gateway() access {
 	}}
 }
 
-func (s *Server) admit(r *http.Request) (core.Admitted, error) {
+func (s *Server) admit(r *http.Request) (core.Caller, error) {
 	org := ""
 	if r.URL.RawQuery != "" && r.URL.Path == authzPath { // below it, the query is of the request that the gateway holds
 		var err error
 		if org, err = queryOrg(r.URL.RawQuery); err != nil {
-			return core.Admitted{}, err
+			return core.Caller{}, err
 		}
 	}
 	key, err := headerKey(r)
 	if err != nil {
-		return core.Admitted{}, err
+		return core.Caller{}, err
 	}
 	return s.Core.Admit(r.Context(), key, org, Origin(r))
 }

@@ -184,8 +184,12 @@ func (s *Server) getActiveKey(w http.ResponseWriter, r *http.Request, p core.Pri
 	return writeKey(w, k)
 }
 
-func (s *Server) getSelf(w http.ResponseWriter, _ *http.Request, c core.Caller) error {
-	out := api.Self{Key: wireKey(c.Key), Org: api.Org(c.Org), MCP: s.MCP}
+func (s *Server) getSelf(w http.ResponseWriter, r *http.Request, c core.Caller) error {
+	k, err := s.Core.Self(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	out := api.Self{Key: wireKey(k), Org: api.Org(c.Org), MCP: s.MCP}
 	for _, v := range out.Key.Secrets {
 		if v.Version == c.SecretVersion {
 			out.Secret = v

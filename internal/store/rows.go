@@ -203,6 +203,15 @@ type NewSecret struct {
 	ExpiresAt time.Time
 }
 
+// KeyChanges are counts that only go up.
+type KeyChanges struct {
+	// Changed counts changes of what a known secret opens: its key's name, disabling, expiry or deletion, its own state or expiry,
+	// and its org's names.
+	Changed int64
+	// Added counts the secrets that were added.
+	Added int64
+}
+
 // Holder is what a presented secret leads to.
 type Holder struct {
 	Org     Org

@@ -117,9 +117,12 @@ type Tx interface {
 	KeyByName(orgID, folded string) (Key, error)
 	// KeyByDigest returns the key that the secret with this digest opens, deleted or not.
 	KeyByDigest(digest [32]byte) (Holder, error)
-	// KeyChanges counts the changes, by whatever process, of what a known secret opens: its key's name, disabling, expiry or
-	// deletion, its own state or expiry, and its org's names.
-	KeyChanges() (int64, error)
+	// KeyChanges counts what was done by whatever process.
+	KeyChanges() (KeyChanges, error)
+	// KeyDigests returns the digests of all secrets that the key ever had, deleted or not.
+	KeyDigests(keyID string) ([][32]byte, error)
+	// Digests returns the digests of secrets above after, the lowest first; retired: of those that are retired.
+	Digests(retired bool, after [32]byte, limit int) ([][32]byte, error)
 	// Keys returns a page of keys that are not deleted, with their secrets.
 	Keys(orgID string, f KeyFilter) ([]Key, error)
 	// ActiveKey returns, of the keys that are neither deleted nor disabled nor expired at now and whose current secret has

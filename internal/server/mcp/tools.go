@@ -74,10 +74,14 @@ func toolError(ctx context.Context, log *slog.Logger, tool string, err error) er
 	return fmt.Errorf("%s: %s", known.Code, known.Detail)
 }
 
-func (t tools) whoami(_ context.Context, c core.Caller, _ whoamiInput) (whoamiOutput, string, error) {
+func (t tools) whoami(ctx context.Context, c core.Caller, _ whoamiInput) (whoamiOutput, string, error) {
+	k, err := t.core.Self(ctx, c)
+	if err != nil {
+		return whoamiOutput{}, "", err
+	}
 	out := whoamiOutput{
 		Org: org{ID: c.Org.ID, Slug: c.Org.Slug, Name: c.Org.Name},
-		Key: describe(c.Key),
+		Key: describe(k),
 	}
 	return out, fmt.Sprintf("You are key %s of organisation %q (%s).", line(out.Key), c.Org.Name, c.Org.Slug), nil
 }

@@ -154,7 +154,7 @@ func (h *harness) foreignKey() string {
 	h.t.Helper()
 	caller, err := h.core.CheckKey(h.t.Context(), h.stranger, core.Origin{})
 	noError(h.t, err)
-	return caller.Key.ID
+	return caller.KeyID
 }
 
 // One server answers all callers: each must see its own organisation, however their calls interleave.

@@ -88,11 +88,11 @@ func (t *tx) KeyByDigest(digest [32]byte) (h store.Holder, err error) {
 	return h, err
 }
 
-const keyChanges = `SELECT n FROM key_changes WHERE id = 1`
+const keyChanges = `SELECT n, added FROM key_changes WHERE id = 1`
 
 // KeyChanges implements store.Tx.
-func (t *tx) KeyChanges() (n int64, err error) {
-	err = t.row("changes of keys", keyChanges, nil, &n)
+func (t *tx) KeyChanges() (n store.KeyChanges, err error) {
+	err = t.row("changes of keys", keyChanges, nil, &n.Changed, &n.Added)
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -81,4 +82,37 @@ func (t *tx) LastVersion(keyID string) (int, error) {
 		last = max(last, n)
 	}
 	return last, nil
+}
+
+const (
+	keyDigests          = `SELECT digest FROM secrets WHERE key_id = $1 UNION ALL SELECT digest FROM retired_secrets WHERE key_id = $1`
+	digestsAfter        = `SELECT digest FROM secrets WHERE digest > $1 ORDER BY digest LIMIT $2`
+	retiredDigestsAfter = `SELECT digest FROM retired_secrets WHERE digest > $1 ORDER BY digest LIMIT $2`
+)
+
+// KeyDigests implements store.Tx.
+func (t *tx) KeyDigests(keyID string) ([][32]byte, error) { return t.digests(keyDigests, keyID) }
+
+// Digests implements store.Tx.
+func (t *tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error) {
+	q := digestsAfter
+	if retired {
+		q = retiredDigestsAfter
+	}
+	return t.digests(q, after[:], limit)
+}
+
+func (t *tx) digests(query string, args ...any) (list [][32]byte, err error) {
+	err = t.rows("digests", query, args, func(r scanner) error {
+		var d sql.RawBytes
+		if err := r.Scan(&d); err != nil {
+			return err
+		}
+		if len(d) != len([32]byte{}) {
+			return fmt.Errorf("a digest of %d bytes", len(d))
+		}
+		list = append(list, [32]byte(d))
+		return nil
+	})
+	return list, err
 }

@@ -66,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a secret takes the place of another", testSecretsChange},
 		{"use of a retired secret", testRetiredUse},
 		{"changes of keys are counted", testKeyChanges},
+		{"digests are listed", testDigestLists},
 		{"a deleted key's rotation", testRotationOfDeletedKey},
 		{"trust rules", testTrustRules},
 		{"sessions and tokens of jobs", testTrustSessions},
