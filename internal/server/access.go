@@ -82,7 +82,8 @@ func addressPrefix(addr string) string {
 	if err != nil {
 		return ""
 	}
-	return prefix.String()
+	var text [len("xxxx:xxxx:xxxx::/48")]byte // and 255.255.255.0/24
+	return string(prefix.AppendTo(text[:0]))
 }
 
 func isVisibleASCII(s string) bool {

@@ -26,10 +26,10 @@ func (s *Server) gateway() access {
 		if err != nil {
 			return asUnauthenticated(err)
 		}
-		header := w.Header()
-		header[api.HeaderOrg] = []string{in.Org.Slug} // in their canonical form, as Set would find out
-		header[api.HeaderKeyID] = []string{in.KeyID}
-		header[api.HeaderKeyName] = []string{url.PathEscape(in.KeyName)}
+		header, of := w.Header(), [3]string{in.Org.Slug, in.KeyID, url.PathEscape(in.KeyName)}
+		header[api.HeaderOrg] = of[0:1:1] // in their canonical form, as Set would find out
+		header[api.HeaderKeyID] = of[1:2:2]
+		header[api.HeaderKeyName] = of[2:3:3]
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}}

@@ -61,12 +61,12 @@ func oneKey(r *http.Request, fromQuery string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fromHeader, err := single(r, "X-API-Key")
+	fromHeader, err := single(r.Header["X-Api-Key"], "X-API-Key") // in its canonical form: X-API-Key is none
 	if err != nil {
 		return "", err
 	}
 	var key string
-	for _, candidate := range []string{fromBearer, fromHeader, fromQuery} {
+	for _, candidate := range [...]string{fromBearer, fromHeader, fromQuery} {
 		if candidate == "" {
 			continue
 		}
@@ -86,7 +86,7 @@ func oneKey(r *http.Request, fromQuery string) (string, error) {
 
 // bearer returns the token of the Authorization header (RFC 6750 §2.1), empty if there is none.
 func bearer(r *http.Request, fix string) (string, error) {
-	value, err := single(r, "Authorization")
+	value, err := single(r.Header["Authorization"], "Authorization")
 	if err != nil || value == "" {
 		return "", err
 	}
@@ -103,12 +103,14 @@ func bearer(r *http.Request, fix string) (string, error) {
 
 // single returns the value of a header that may be there once. A comma is how proxies join repeated headers, and no
 // credential has one.
-func single(r *http.Request, name string) (string, error) {
-	values := r.Header.Values(name)
-	if len(values) > 1 || len(values) == 1 && strings.Contains(values[0], ",") {
+func single(values []string, name string) (string, error) {
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || strings.Contains(values[0], ",") {
 		return "", invalid("the header " + name + " holds more than one credential")
 	}
-	return strings.TrimSpace(r.Header.Get(name)), nil
+	return strings.TrimSpace(values[0]), nil
 }
 
 func missing(detail, fix string) error {

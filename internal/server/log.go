@@ -13,6 +13,7 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	status int
+	id     [1]string // the header Request-Id
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -38,7 +39,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, start time.Time) {
 	crash := recover()
 	if crash != nil {
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
-			slog.String("request_id", requestID(r.Context())), slog.String("route", r.Pattern),
+			slog.String("request_id", rec.id[0]), slog.String("route", r.Pattern),
 			slog.String("panic", fmt.Sprint(crash)), slog.String("stack", string(debug.Stack())))
 		if rec.status == 0 {
 			s.fail(rec, r, errPanicked)
@@ -53,7 +54,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, start time.Time) {
 	}
 	s.Log.LogAttrs(r.Context(), level, "request",
 		slog.String("method", method(r.Method)), slog.String("route", r.Pattern), slog.Int("status", rec.status),
-		slog.Float64("ms", float64(time.Since(start).Microseconds())/1000), slog.String("request_id", requestID(r.Context())))
+		slog.Float64("ms", float64(time.Since(start).Microseconds())/1000), slog.String("request_id", rec.id[0]))
 	if crash != nil && rec.status < http.StatusInternalServerError {
 		panic(http.ErrAbortHandler) // the answer was cut: the connection must not look sound
 	}

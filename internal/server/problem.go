@@ -13,13 +13,6 @@ import (
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
-type requestIDKey struct{}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
 // fail answers a request with the problem that err is. What is no *core.Error is the service's own fault: its text goes
 // to the log and nowhere else.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -29,7 +22,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	info, _ := known.Code.Info()
 	if info.Status >= http.StatusInternalServerError {
-		s.logFailure(r, err)
+		s.logFailure(w, r, err)
 	}
 	switch info.Status {
 	case http.StatusUnauthorized:
@@ -39,7 +32,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1") // seconds: a busy store is free soon, a replica that stops has others beside it
 	}
-	writeProblem(w, r, info, known)
+	writeProblem(w, info, known)
 }
 
 // unexpected is what a client may know of a failure that is not its own.
@@ -56,13 +49,13 @@ func retryAfter(e *core.Error) string {
 	return strconv.FormatInt(max(1, int64(seconds)), 10)
 }
 
-func (s *Server) logFailure(r *http.Request, err error) {
+func (s *Server) logFailure(w http.ResponseWriter, r *http.Request, err error) {
 	level := slog.LevelError
 	if errors.Is(err, context.Canceled) {
 		level = slog.LevelInfo // the client left
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", requestID(r.Context())), slog.String("route", r.Pattern), slog.Any("error", err),
+		slog.String("request_id", answerID(w)), slog.String("route", r.Pattern), slog.Any("error", err),
 	}
 	var known *core.Error
 	if errors.As(err, &known) && known.Unwrap() != nil {
@@ -80,10 +73,10 @@ func challenge(err error) string {
 	return `Bearer error="invalid_token"`
 }
 
-func writeProblem(w http.ResponseWriter, r *http.Request, info api.CodeInfo, e *core.Error) {
+func writeProblem(w http.ResponseWriter, info api.CodeInfo, e *core.Error) {
 	body, err := json.Marshal(api.Problem{
 		Type: "urn:keyfob:problem:" + string(info.Code), Title: info.Title, Status: info.Status,
-		Detail: e.Detail, Code: info.Code, RequestID: requestID(r.Context()), Fix: e.Fix,
+		Detail: e.Detail, Code: info.Code, RequestID: answerID(w), Fix: e.Fix,
 		LastUsedAt: wireTime(e.LastUsedAt), Calls24h: e.Calls24h,
 	})
 	if err != nil {

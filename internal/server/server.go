@@ -6,7 +6,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -45,12 +44,24 @@ type Server struct {
 	mux      *http.ServeMux
 	authz    access
 	hosts    map[string]bool
+	ids      *requestIDs
+	always   []header
 	draining atomic.Bool
+}
+
+// header is one that every answer has; answers share its value.
+type header struct {
+	name  string // in its canonical form
+	value []string
 }
 
 // New builds the service's handler.
 func New(cfg Config) *Server {
-	s := &Server{Config: cfg, mux: http.NewServeMux(), hosts: map[string]bool{}}
+	s := &Server{Config: cfg, mux: http.NewServeMux(), hosts: map[string]bool{}, ids: newRequestIDs(), always: []header{
+		{"Cache-Control", []string{"no-store"}},
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+	}}
 	for _, host := range cfg.AllowedHosts {
 		s.hosts[strings.ToLower(host)] = true
 	}
@@ -68,18 +79,16 @@ func (s *Server) Drain() { s.draining.Store(true) }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := "req_" + strings.ToLower(rand.Text())
-	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
-	rec := &recorder{ResponseWriter: w}
-	header := rec.Header()
-	header.Set("Request-Id", id)
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
+	rec := &recorder{ResponseWriter: w, id: [1]string{s.ids.next()}}
+	header := w.Header()
+	header[headerRequestID] = rec.id[:]
+	for _, always := range s.always {
+		header[always.name] = always.value
+	}
 	if len(r.TransferEncoding) > 0 {
 		// A Content-Length may stand beside it, which net/http hides: what follows may be a part of this request to a proxy that goes
 		// by that, so it is no other to us (RFC 9112 §6.1).
-		header.Set("Connection", "close")
+		header["Connection"] = []string{"close"}
 	}
 
 	defer s.finish(rec, r, time.Now())
@@ -105,7 +114,7 @@ type endpoint struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, answerID(w)), handleTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	if err := e.serve(w, r); err != nil {
