@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,34 +67,6 @@ func TestUnknownKeysAskNoStore(t *testing.T) {
 		}
 		f.must(svc.Close(t.Context()))
 	}
-}
-
-// TestNewKeysAreKnownAtOnce: a key that is acknowledged opens, whether or not the service has read which secrets there are, and
-// while it does.
-func TestNewKeysAreKnownAtOnce(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	var group sync.WaitGroup
-	for i := range 4 {
-		group.Go(func() {
-			for n := range 30 {
-				name := fmt.Sprint("key ", i, " ", n)
-				_, sec, _, err := f.svc.CreateKey(t.Context(), f.owner, "acme", core.NewKey{Name: name})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := f.admit(f.svc, sec); err != nil {
-					t.Errorf("%s: %v", name, err)
-				}
-				if n%10 == 5 {
-					core.DistrustForTest(f.svc)
-				}
-			}
-		})
-	}
-	group.Wait()
-	f.remembered(f.svc)
 }
 
 // TestAnotherProcessAddsKeys: they open within the lease, and those of this process go on doing so.
