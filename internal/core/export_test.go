@@ -89,3 +89,10 @@ func HeldForTest(s *Service) int {
 
 // EndLeaseForTest has the next check ask the store what it has counted.
 func EndLeaseForTest(s *Service) { s.index.fresh.Store(0) }
+
+// ForgetForTest has the store asked for every secret again.
+func ForgetForTest(s *Service) {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	s.index.clear()
+}

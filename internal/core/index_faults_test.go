@@ -163,3 +163,65 @@ func (f *fixture) goRound(name string) {
 		}
 	}
 }
+
+// pausingStore waits after the first page of digests that was read from it.
+type pausingStore struct {
+	store.Store
+
+	once         sync.Once
+	read, resume chan struct{}
+}
+
+type pausingTx struct {
+	store.Tx
+
+	page bool
+}
+
+func (p *pausingTx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error) {
+	p.page = true
+	return p.Tx.Digests(retired, after, limit)
+}
+
+func (p *pausingStore) View(ctx context.Context, fn func(store.Tx) error) error {
+	var tx pausingTx
+	err := p.Store.View(ctx, func(t store.Tx) error {
+		tx.Tx = t
+		return fn(&tx)
+	})
+	if tx.page {
+		p.once.Do(func() {
+			close(p.read)
+			<-p.resume
+		})
+	}
+	return err
+}
+
+// TestKeysAddedWhileSecretsAreRead: behind the page that was read. An own one opens at once, another process's within the lease, and
+// both still do once everything was read.
+func TestKeysAddedWhileSecretsAreRead(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, own := range []bool{true, false} {
+		pausing := &pausingStore{Store: f.store, read: make(chan struct{}), resume: make(chan struct{})}
+		svc, err := core.New(core.Config{Store: pausing, Material: testMaterial(), Now: f.clock.now})
+		f.must(err)
+		<-pausing.read
+		by := f.svc
+		if own {
+			by = svc
+		}
+		_, sec, _, err := by.CreateKey(t.Context(), f.owner, "acme", core.NewKey{Name: fmt.Sprint("own: ", own)})
+		f.must(err)
+		core.EndLeaseForTest(svc)
+		_, err = f.admit(svc, sec)
+		f.must(err)
+		core.ForgetForTest(svc)
+		close(pausing.resume)
+		f.remembered(svc)
+		_, err = f.admit(svc, sec)
+		f.must(err)
+		f.must(svc.Close(t.Context()))
+	}
+}
