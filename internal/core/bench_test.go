@@ -18,6 +18,15 @@ func BenchmarkCheckKey(b *testing.B) {
 		presented = sec.Reveal()
 	}
 	from := core.Origin{AddressPrefix: "192.0.2.0/24", Agent: "bench/1"}
+	b.Run("from the store", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			core.ForgetForTest(f.svc)
+			if _, err := f.svc.CheckKey(b.Context(), presented, from); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("valid", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

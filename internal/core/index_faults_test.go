@@ -84,7 +84,7 @@ func TestAnotherProcessCountsAsFar(t *testing.T) {
 			return tx.UpdateKey(row)
 		}))
 		core.EndLeaseForTest(svc)
-		_, e := f.admit(svc, ours)
+		_, e := f.admit(svc, ours) //nolint:contextcheck // a check of its own
 		f.must(e)
 		return err
 	}
@@ -106,7 +106,7 @@ func TestKeysGoRound(t *testing.T) {
 	var disturbance, group sync.WaitGroup
 	disturbance.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
-			if _, _, _, err := other.CreateKey(t.Context(), f.owner, "acme", core.NewKey{Name: fmt.Sprint("theirs ", n)}); err != nil {
+			if _, _, _, err := other.CreateKey(t.Context(), f.owner, "acme", core.NewKey{Name: fmt.Sprint("theirs ", n)}); err != nil { //nolint:contextcheck // it ends with its answer, not half-way
 				t.Error(err)
 			}
 			core.EndLeaseForTest(f.svc)

@@ -52,10 +52,12 @@ func (b *bench) wrk(ctx context.Context, p *process) (l load, err error) {
 	return l, err
 }
 
-// request is what a driver sends, and the status that it wants for an answer; nil: there is no more to send.
-type request func(c *conn, n int) (status int, want int, err error)
+// request sends the nth request and returns the status of its answer, and that which is right. errNoMore ends the run.
+type request func(c *conn, n int) (status, want int, err error)
 
-// drive sends requests over keep-alive connections until the time is over or next says io.EOF. With a rate they begin at fixed
+var errNoMore = errors.New("there is no more to send")
+
+// drive sends requests over keep-alive connections until the time is over or there is no more to send. With a rate they begin at fixed
 // times, whether or not earlier ones are answered, and a latency counts from the time at which its request was due.
 func drive(ctx context.Context, address string, conns int, rate float64, duration time.Duration, do request) (load, error) {
 	ctx, cancel := context.WithTimeout(ctx, duration)
@@ -109,7 +111,7 @@ func driveOne(ctx context.Context, address string, rate float64, began time.Time
 			return latencies, nil
 		}
 		status, want, err := do(c, n)
-		if errors.Is(err, io.EOF) && status == 0 {
+		if errors.Is(err, errNoMore) {
 			return latencies, nil
 		}
 		if err != nil {
@@ -162,7 +164,7 @@ func (c *conn) answer() (int, error) {
 	for first := true; ; first = false {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
-			return 0, fmt.Errorf("read an answer: %v", err) // no io.EOF: that ends a run well
+			return status, fmt.Errorf("read an answer: %w", err)
 		}
 		text := strings.TrimRight(string(line), "\r\n")
 		if first {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +35,7 @@ func (b *bench) any(p *process) string {
 	if p.asked == askedNginx {
 		keys = keys[:min(len(keys), nginxMost)]
 	}
-	return keys[rand.IntN(len(keys))] //nolint:gosec // which key is no secret
+	return keys[rand.IntN(len(keys))]
 }
 
 func (b *bench) valid(p *process) request {
@@ -58,7 +58,7 @@ func (b *bench) everyKey(ctx context.Context, p *process) error {
 	before := p.cpu()
 	l, err := drive(ctx, p.address(), 16, 0, time.Hour, func(c *conn, n int) (int, int, error) {
 		if n >= len(b.asked) {
-			return 0, 0, io.EOF
+			return 0, 0, errNoMore
 		}
 		status, err := c.do("GET", p.path(), b.asked[n], "")
 		return status, http.StatusNoContent, err
@@ -68,7 +68,7 @@ func (b *bench) everyKey(ctx context.Context, p *process) error {
 	}
 	b.figure("requests/s", fmt.Sprintf("%.0f", l.rate()), "", true)
 	b.figure("CPU a request", fmt.Sprintf("%.1f µs", (p.cpu()-before).Seconds()*1e6/float64(l.requests)), "", true)
-	b.figure("errors", fmt.Sprint(l.errors), "none", l.errors == 0)
+	b.figure("errors", strconv.Itoa(l.errors), "none", l.errors == 0)
 	b.figure("resident", mib(p.rss(false)), "at most 400 MiB", p.rss(false) <= 400)
 	return nil
 }
@@ -99,7 +99,7 @@ func (b *bench) checks(ctx context.Context, p *process) error {
 		b.figure("p99 at half that rate", ms(half.p99), "", true)
 	}
 	b.figure("p99 at full load", ms(full.p99), "", true)
-	b.figure("errors", fmt.Sprint(full.errors+half.errors), "none", full.errors+half.errors == 0)
+	b.figure("errors", strconv.Itoa(full.errors+half.errors), "none", full.errors+half.errors == 0)
 	b.figure("resident", mib(p.rss(false)), "", true)
 	return nil
 }
@@ -134,7 +134,7 @@ func (b *bench) flooded(ctx context.Context, p *process) error {
 	b.figure("valid keys/s beside them", fmt.Sprintf("%.0f", good.rate()), "", true)
 	b.figure("p99 of the valid ones", ms(good.p99), "at most 50 ms", good.p99 <= 50*time.Millisecond)
 	b.figure("memory grew by", mib(grown), "at most 64 MiB", grown <= 64)
-	b.figure("wrong answers", fmt.Sprint(good.errors+bad.errors), "none", good.errors+bad.errors == 0)
+	b.figure("wrong answers", strconv.Itoa(good.errors+bad.errors), "none", good.errors+bad.errors == 0)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (b *bench) mixed(ctx context.Context, p *process) error {
 		keys <- &managedKey{bench: b, n: i}
 	}
 	mixed, err := drive(ctx, p.address(), conns, 0, b.duration, func(c *conn, n int) (int, int, error) {
-		if rand.IntN(100) >= 3 { //nolint:gosec // which request is no secret
+		if rand.IntN(100) >= 3 {
 			return valid(c, n)
 		}
 		managed.Add(1)
@@ -166,7 +166,7 @@ func (b *bench) mixed(ctx context.Context, p *process) error {
 	b.figure("requests/s, 3 % of them changes", fmt.Sprintf("%.0f", mixed.rate()),
 		fmt.Sprintf("%.2f of that, 0.5 or more", mixed.rate()/alone.rate()), mixed.rate() >= 0.5*alone.rate())
 	b.figure("changes/s", fmt.Sprintf("%.0f", float64(managed.Load())/mixed.seconds), "", true)
-	b.figure("errors", fmt.Sprint(alone.errors+mixed.errors), "none", alone.errors+mixed.errors == 0)
+	b.figure("errors", strconv.Itoa(alone.errors+mixed.errors), "none", alone.errors+mixed.errors == 0)
 	return nil
 }
 
