@@ -109,7 +109,7 @@ func (s *Service) admit(ctx context.Context, presented string, from Origin, with
 	if err != nil {
 		return Caller{}, fmt.Errorf("look up a key: %w", err)
 	}
-	if h == nil || h.state == holdGone {
+	if h.state == holdUnknown || h.state == holdGone {
 		return Caller{}, s.unknown
 	}
 	if err := within(*h.org); err != nil {
@@ -119,11 +119,11 @@ func (s *Service) admit(ctx context.Context, presented string, from Origin, with
 	if err := h.refusal(now); err != nil {
 		return Caller{}, err
 	}
-	s.usage.record(h.keyID(), int(h.version), now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
+	s.usage.record(h.keyID, h.version, now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
 	if h.state == holdAwaited {
-		s.sweep.nextUsed(h.keyID())
+		s.sweep.nextUsed(h.keyID)
 	}
-	return Caller{Org: *h.org, KeyID: h.keyID(), KeyName: h.name(), ExpiresAt: h.endsAt(), SecretVersion: int(h.version)}, nil
+	return Caller{Org: *h.org, KeyID: h.keyID, KeyName: h.name, ExpiresAt: h.ends(), SecretVersion: h.version}, nil
 }
 
 // holder returns the key that the secret with this digest is of. A retired secret is among its secrets, too, if it was presented.

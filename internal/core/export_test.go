@@ -84,7 +84,7 @@ func DistrustForTest(s *Service) { s.index.known.distrust() }
 func HeldForTest(s *Service) int {
 	s.index.mu.RLock()
 	defer s.index.mu.RUnlock()
-	return len(s.index.holds)
+	return len(s.index.holds.at)
 }
 
 // EndLeaseForTest has the next check ask the store what it has counted.

@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -16,8 +15,6 @@ const (
 	indexLease = 50 * time.Millisecond
 	// indexTimeout bounds what a check waits for the store.
 	indexTimeout = 5 * time.Second
-	// indexMax bounds the secrets in the index. A million of them weigh about 150 MB.
-	indexMax = 1 << 20
 )
 
 // index keeps what checks of keys found in the store, by the digest of the secret, so that the next check asks no more.
@@ -39,15 +36,13 @@ type index struct {
 
 	mu      sync.RWMutex
 	seen    store.KeyChanges // the counts that all that is kept is of
-	holds   map[uint64]*hold // by the head of the digest
-	orgs    map[string]*Org  // so that the keys of an org share it
-	pending []*touching      // transactions that changed keys and may be committed by now
+	holds   *holds
+	pending []*touching // transactions that changed keys and may be committed by now
 }
 
 func newIndex(view func(context.Context, func(store.Tx) error) error) *index {
-	x := &index{view: view, known: newKnown(), start: time.Now(), stop: func() {}, done: make(chan struct{})}
+	x := &index{view: view, known: newKnown(), start: time.Now(), stop: func() {}, done: make(chan struct{}), holds: newHolds()}
 	close(x.done)
-	x.clear()
 	return x
 }
 
@@ -67,28 +62,20 @@ func (x *index) close() {
 	<-x.done
 }
 
-func (x *index) clear() {
-	x.holds, x.orgs = map[uint64]*hold{}, map[string]*Org{}
-}
+func (x *index) clear() { x.holds = newHolds() }
 
-// head is the part of a digest by which the index finds it; the rest is compared.
-func head(digest [32]byte) uint64 { return binary.LittleEndian.Uint64(digest[:]) }
-
-// hold returns what a check needs to know of the secret with this digest; nil: there is no such secret.
-func (x *index) hold(ctx context.Context, digest [32]byte) (*hold, error) {
+// hold returns what a check needs to know of the secret with this digest.
+func (x *index) hold(ctx context.Context, digest [32]byte) (hold, error) {
 	if int64(time.Since(x.start)) >= x.fresh.Load() {
 		if err := x.renew(ctx); err != nil {
-			return nil, err
+			return hold{}, err
 		}
 	}
 	x.mu.RLock()
-	h := x.holds[head(digest)]
+	h, found := x.holds.get(digest)
 	x.mu.RUnlock()
-	if h != nil && h.is(digest) {
+	if found || x.known.excludes(digest) {
 		return h, nil
-	}
-	if x.known.excludes(digest) {
-		return nil, nil //nolint:nilnil // there is none
 	}
 	return x.read(ctx, digest)
 }
@@ -144,7 +131,7 @@ func (x *index) advance(n store.KeyChanges) {
 func countedAfter(a, b store.KeyChanges) bool { return a.Changed > b.Changed || a.Added > b.Added }
 
 // read asks the store for a secret and keeps what it says, if nothing has changed since.
-func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
+func (x *index) read(ctx context.Context, digest [32]byte) (hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	var (
@@ -159,40 +146,28 @@ func (x *index) read(ctx context.Context, digest [32]byte) (*hold, error) {
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil //nolint:nilnil // there is none
+		return hold{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return hold{}, err
 	}
-	h := holdOf(found, digest)
+	h := holdOf(found)
 	x.keep(digest, h, n)
 	return h, nil
 }
 
 // keep adds what was read when the store had counted n.
-func (x *index) keep(digest [32]byte, h *hold, n store.KeyChanges) {
+func (x *index) keep(digest [32]byte, h hold, n store.KeyChanges) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n.Changed != x.seen.Changed {
-		return
+	if n.Changed == x.seen.Changed {
+		x.holds.put(digest, h)
 	}
-	if _, known := x.holds[head(digest)]; !known && len(x.holds) >= indexMax {
-		for any := range x.holds { // of a map's order: any one
-			delete(x.holds, any)
-			break
-		}
-	}
-	if org := x.orgs[h.org.ID]; org != nil {
-		h.org = org
-	} else {
-		x.orgs[h.org.ID] = h.org
-	}
-	x.holds[head(digest)] = h
 }
 
 func (x *index) dropAll(digests [][32]byte) {
 	for _, d := range digests {
-		delete(x.holds, head(d))
+		x.holds.drop(d)
 	}
 }
 
