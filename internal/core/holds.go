@@ -99,11 +99,10 @@ func (s *holds) put(digest [32]byte, h hold) {
 		flags |= blobEnds
 	}
 	text := h.keyID + h.name
-	//nolint:gosec // ids and names are bounded far below, and so are versions, which count from 1
-	b = append(b, flags, byte(len(h.keyID)))
+	b = append(b, flags, byte(len(h.keyID)))                   //nolint:gosec // as was looked at above
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // likewise
-	b = binary.LittleEndian.AppendUint32(b, uint32(org))       //nolint:gosec // likewise
-	b = binary.LittleEndian.AppendUint32(b, uint32(h.version)) //nolint:gosec // likewise
+	b = binary.LittleEndian.AppendUint32(b, uint32(org))       //nolint:gosec // there are not as many
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.version)) //nolint:gosec // versions count from 1
 	if ends {
 		b = appendTime(appendTime(b, h.keyEnds), h.secretEnds)
 	}
@@ -173,5 +172,5 @@ func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	}
-	return binary.LittleEndian.AppendUint64(b, uint64(t.UnixMicro())) //nolint:gosec // it comes back as it was
+	return binary.LittleEndian.AppendUint64(b, uint64(t.UnixMicro()))
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func digestOf(n int) [32]byte { return sha256.Sum256([]byte(fmt.Sprint(n))) }
+func digestOf(n int) [32]byte { return sha256.Sum256([]byte(strconv.Itoa(n))) }
 
 // testHold is a hold of every kind in turn.
 func testHold(n int) hold {
