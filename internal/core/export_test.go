@@ -94,5 +94,5 @@ func EndLeaseForTest(s *Service) { s.index.fresh.Store(0) }
 func ForgetForTest(s *Service) {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
-	s.index.clear()
+	clear(s.index.holds.at)
 }
