@@ -18,6 +18,7 @@ type ServeOptions struct {
 	DataDir        string
 	PublicURL      string // the service's origin as clients reach it; empty: where it listens
 	MCPName        string // [a-z0-9][a-z0-9_-]*, at most 63
+	MCPUpstream    string // URL of the MCP server that /mcp guards; empty: /mcp is our own
 	InsecureHTTP   bool   // listen beyond this machine without TLS
 	ExitWithParent bool   // stop when In ends
 	JSON           bool   // say where it listens as JSON
@@ -58,6 +59,25 @@ func (o *ServeOptions) check() (public *url.URL, err error) {
 		return nil, cliutil.UsageError("--listen %s goes beyond this machine: say with --public-url how clients reach it", o.Listen)
 	}
 	return public, nil
+}
+
+// upstream reads MCPUpstream; nil: there is none. A query could hold a secret, which argv must not.
+func (o *ServeOptions) upstream() (*url.URL, error) {
+	if o.MCPUpstream == "" {
+		return nil, nil //nolint:nilnil // none was asked for
+	}
+	u, err := url.Parse(o.MCPUpstream)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, cliutil.UsageError("--mcp-upstream is no URL of the form https://HOST/PATH")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, cliutil.UsageError("--mcp-upstream has a user name, a query or a fragment; give host and path alone")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !o.InsecureHTTP:
+		e := cliutil.UsageError("--mcp-upstream is plain http to %s: who is in between could read and change it", cliutil.Printable(u.Hostname()))
+		e.Hint = "use https; if the network in between is yours alone, add --insecure-http"
+		return nil, e
+	}
+	return u, nil
 }
 
 func insecure(address string) *cliutil.Error {

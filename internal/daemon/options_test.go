@@ -35,6 +35,12 @@ func TestOptions(t *testing.T) {
 		"public path":         {func(o *ServeOptions) { o.PublicURL = "https://keys.example.com/keyfob" }, "--public-url"},
 		"public scheme":       {func(o *ServeOptions) { o.PublicURL = "ftp://keys.example.com" }, "--public-url"},
 		"public nonsense":     {func(o *ServeOptions) { o.PublicURL = "::" }, "--public-url"},
+		"upstream":            {func(o *ServeOptions) { o.MCPUpstream = "http://127.0.0.1:9000/mcp" }, ""},
+		"upstream https":      {func(o *ServeOptions) { o.MCPUpstream = "https://mcp.example.com/mcp" }, ""},
+		"upstream http":       {func(o *ServeOptions) { o.MCPUpstream = "http://mcp.example.com/mcp" }, "--insecure-http"},
+		"upstream user":       {func(o *ServeOptions) { o.MCPUpstream = "https://u:hunter2@mcp.example.com/mcp" }, "--mcp-upstream"},
+		"upstream query":      {func(o *ServeOptions) { o.MCPUpstream = "https://mcp.example.com/mcp?key=hunter2" }, "--mcp-upstream"},
+		"upstream scheme":     {func(o *ServeOptions) { o.MCPUpstream = "file:///mcp" }, "--mcp-upstream"},
 		"MCP name":            {func(o *ServeOptions) { o.MCPName = "acme-keys_2" }, ""},
 		"MCP name empty":      {func(o *ServeOptions) { o.MCPName = "" }, "--mcp-name"},
 		"MCP name upper case": {func(o *ServeOptions) { o.MCPName = "Acme" }, "--mcp-name"},
@@ -48,6 +54,9 @@ func TestOptions(t *testing.T) {
 			opts := serveOptions(t.TempDir())
 			tt.edit(opts)
 			_, err := opts.check()
+			if err == nil {
+				_, err = opts.upstream()
+			}
 			if tt.want == "" {
 				noError(t, err)
 				return

@@ -19,6 +19,7 @@ import (
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/openid"
 	"github.com/keyfob/keyfob/internal/server"
+	"github.com/keyfob/keyfob/internal/server/mcpgateway"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -29,6 +30,9 @@ const drainTimeout = 10 * time.Second
 func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	public, err := opts.check()
 	if err != nil {
+		return err
+	}
+	if _, err := opts.upstream(); err != nil {
 		return err
 	}
 	joins, err := opts.SignIn.rules()
@@ -116,11 +120,20 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if err != nil {
 		return err
 	}
+	upstream, err := opts.upstream()
+	if err != nil {
+		return err
+	}
+	var gateway *mcpgateway.Gateway
+	if upstream != nil {
+		gateway = mcpgateway.New(upstream, public, s.log)
+	}
 	handler := server.New(server.Config{
 		Core:         s.domain.core,
 		PublicURL:    public,
 		Pages:        people,
 		MCP:          api.MCPServer{Name: opts.MCPName, URL: public.JoinPath("mcp").String()},
+		Gateway:      gateway,
 		AllowedHosts: s.hosts(),
 		Version:      opts.Version,
 		Log:          s.log,

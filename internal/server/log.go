@@ -37,7 +37,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // pattern, never the URL or a header: those can carry a key.
 func (s *Server) finish(rec *recorder, r *http.Request, start time.Time) {
 	crash := recover()
-	if crash != nil {
+	if crash != nil && crash != any(http.ErrAbortHandler) { // that one cuts an answer on purpose
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
 			slog.String("request_id", rec.id[0]), slog.String("route", r.Pattern),
 			slog.String("panic", fmt.Sprint(crash)), slog.String("stack", string(debug.Stack())))

@@ -2,12 +2,15 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/server/mcp"
+	"github.com/keyfob/keyfob/internal/server/mcpgateway"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -28,6 +31,28 @@ func (s *Server) mcpAccess(tools http.Handler) access {
 		out := &mcpWriter{ResponseWriter: w}
 		tools.ServeHTTP(out, r.WithContext(mcp.WithCaller(r.Context(), caller, log)))
 		return out.problem()
+	}}
+}
+
+// gatewayAccess authenticates a request by its key and passes it on to the MCP server behind this service.
+func (s *Server) gatewayAccess(g *mcpgateway.Gateway) access {
+	return access{authKey, func(w http.ResponseWriter, r *http.Request) error {
+		key, err := headerOrQueryKey(r)
+		if err != nil {
+			return err
+		}
+		in, err := s.Core.Admit(r.Context(), key, "", Origin(r))
+		if err != nil {
+			return err
+		}
+		standing, err := s.Core.Standing(key)
+		if err != nil {
+			return err
+		}
+		return g.Serve(w, r, mcpgateway.Caller{
+			Org: in.Org.Slug, KeyID: in.KeyID, KeyName: in.KeyName, Secret: in.KeyID + "/" + strconv.Itoa(in.SecretVersion),
+			Still: func(ctx context.Context) (refused, err error) { return s.Core.StillAdmits(ctx, standing) },
+		})
 	}}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/server/mcp"
+	"github.com/keyfob/keyfob/internal/server/mcpgateway"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -22,7 +23,7 @@ import (
 // handler that was too slow still arrives.
 const handleTimeout = 20 * time.Second
 
-// Config is what a Server depends on. Every member but Pages is needed.
+// Config is what a Server depends on. Every member but Pages and Gateway is needed.
 type Config struct {
 	Core *core.Service
 	// PublicURL is the origin under which users reach the service; answers that name one of its pages begin with it.
@@ -31,6 +32,8 @@ type Config struct {
 	Pages []Page
 	// MCP is the hosted MCP server as setups name it; URL is the public URL of this service's /mcp.
 	MCP api.MCPServer
+	// Gateway stands before the MCP server that /mcp is for; nil: /mcp is our own.
+	Gateway *mcpgateway.Gateway
 	// AllowedHosts are the hosts, without port and brackets, that a Host or an Origin header may name.
 	AllowedHosts []string
 	Version      string
@@ -69,13 +72,24 @@ func New(cfg Config) *Server {
 		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
 	}
 	s.authz = s.gateway()
+	if cfg.Gateway != nil {
+		s.mux.Handle(mcpPath, &endpoint{server: s, route: route{pattern: mcpPath, access: s.gatewayAccess(cfg.Gateway)}, streams: true})
+		return s
+	}
 	tools := mcp.New(mcp.Config{Core: cfg.Core, Name: cfg.MCP.Name, Version: cfg.Version})
 	s.mux.Handle(mcpPath, &endpoint{server: s, route: route{pattern: mcpPath, access: s.mcpAccess(tools)}})
 	return s
 }
 
 // Drain makes /readyz answer 503 from now on, so that no new requests are sent here; all else is served as before.
-func (s *Server) Drain() { s.draining.Store(true) }
+//
+// The gateway's streams end now, its other requests after a while.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	if s.Gateway != nil {
+		s.Gateway.Drain()
+	}
+}
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -111,11 +125,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type endpoint struct {
 	server *Server
 	route
+	streams bool // it bounds itself
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, answerID(w)), handleTimeout)
-	defer cancel()
+	ctx := context.WithValue(r.Context(), requestIDKey{}, answerID(w))
+	if !e.streams {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, handleTimeout)
+		defer cancel()
+	}
 	r = r.WithContext(ctx)
 	if err := e.serve(w, r); err != nil {
 		e.server.fail(w, r, err)
