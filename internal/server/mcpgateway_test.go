@@ -90,9 +90,11 @@ func TestTheGatewayAnswersForAnUpstreamThatDoesNot(t *testing.T) {
 		answer http.HandlerFunc
 		want   int
 	}{
-		"401":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, 502},
-		"403":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, 502},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/base/mcp", 307) }, 502},
+		"401": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, 502},
+		"403": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 502},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/base/mcp", http.StatusTemporaryRedirect)
+		}, 502},
 		"a page": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, "<p>")
