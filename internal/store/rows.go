@@ -219,6 +219,24 @@ type Holder struct {
 	Version int // of the presented secret
 }
 
+// Kinds of change.
+const (
+	ChangeAdded   = "added"   // a secret, of a new key or of one that was there
+	ChangeKey     = "key"     // name, disabling, expiry or deletion of a key
+	ChangeSecret  = "secret"  // state, expiry or end of a secret
+	ChangeOrg     = "org"     // names of an org: of all its keys
+	ChangeRemoved = "removed" // a key's row, which Keyfob never does
+)
+
+// Change is one entry in the log of what changes what a secret opens.
+type Change struct {
+	N     int64
+	Kind  string
+	OrgID string
+	KeyID string // empty: every key of the org
+	At    time.Time
+}
+
 // KeyStatus is what a list can be narrowed to.
 type KeyStatus uint8
 

@@ -19,6 +19,14 @@ var (
 	ErrBusy        = errors.New("the database is busy")
 	ErrUnavailable = errors.New("the database can't be read or written")
 	ErrNewerSchema = errors.New("the database was made by a newer version")
+	// ErrUnknown: the connection was lost while a transaction was committed. Its changes are kept, all or none.
+	ErrUnknown = errors.New("whether the changes were kept is not known")
+	// ErrUnreachable: no server answers, or not any more.
+	ErrUnreachable = errors.New("the database can't be reached")
+	ErrReadOnly    = errors.New("the database takes no writes")
+	ErrRefused     = errors.New("the database can't be used")
+	// ErrChangesGone: the changes since a number are not kept; all that was read before is to be read anew.
+	ErrChangesGone = errors.New("older changes are not kept")
 )
 
 // Store is a database. It is safe for concurrent use.
@@ -26,9 +34,9 @@ type Store interface {
 	// View runs fn in one read-only transaction: all that it reads is of one moment, and holds every change whose Update
 	// returned before View was called.
 	View(ctx context.Context, fn func(Tx) error) error
-	// Update runs fn in one write transaction; no two run at the same time. The changes are kept, and on disk, when Update
-	// returns nil, and none is when it returns an error. fn must do nothing outside its Tx that can't be done twice: a
-	// database that finds a conflict runs it again.
+	// Update runs fn in one write transaction, to the effect as if no two ran at the same time. The changes are kept, and on disk,
+	// when Update returns nil, and none is when it returns an error other than ErrUnknown. fn must do nothing outside its Tx that
+	// can't be done twice: a database that finds a conflict runs it again.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Ping proves that the database can be read and written, by one small committed write.
 	Ping(ctx context.Context) error
@@ -41,6 +49,7 @@ type Store interface {
 type Tx interface {
 	RotationTx
 	TrustTx
+	ReplicaTx
 
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)
@@ -123,6 +132,11 @@ type Tx interface {
 	KeyDigests(keyID string) ([][32]byte, error)
 	// Digests returns the digests of secrets above after, the lowest first; retired: of those that are retired.
 	Digests(retired bool, after [32]byte, limit int) ([][32]byte, error)
+	// LastChange returns the number of the last change that ChangesSince can know of.
+	LastChange() (int64, error)
+	// ChangesSince returns the first changes after number n, by number. Numbers follow the order in which changes are committed and
+	// have no gaps: whoever has seen n has seen all before it. ErrChangesGone: the next one is not kept any more, or none ever is.
+	ChangesSince(n int64, limit int) ([]Change, error)
 	// Keys returns a page of keys that are not deleted, with their secrets.
 	Keys(orgID string, f KeyFilter) ([]Key, error)
 	// ActiveKey returns, of the keys that are neither deleted nor disabled nor expired at now and whose current secret has

@@ -96,6 +96,21 @@ func (t *tx) KeyChanges() (n store.KeyChanges, err error) {
 	return n, err
 }
 
+// LastChange implements store.Tx.
+func (t *tx) LastChange() (int64, error) {
+	n, err := t.KeyChanges()
+	return n.Changed, err
+}
+
+// ChangesSince implements store.Tx. Changes are counted and not kept: one process serves the file.
+func (t *tx) ChangesSince(n int64, _ int) ([]store.Change, error) {
+	last, err := t.LastChange()
+	if err == nil && last > n {
+		err = fmt.Errorf("changes: %w", store.ErrChangesGone)
+	}
+	return nil, err
+}
+
 // keyAndSecrets reads one key from rows that repeat it beside each of its secrets, with a number and further columns.
 func (t *tx) keyAndSecrets(query string, args, further []any) (store.Key, int, error) {
 	var (

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -144,7 +143,7 @@ func TestMigrationsAreRecordedOnce(t *testing.T) {
 		t.Errorf("recorded %d, the latest %d %s: %v", n, latest, name, err)
 	}
 	for i, name := range migrationNames() {
-		if want := []byte{'0', '0', '0', byte('1' + i), '_'}; !bytes.HasPrefix([]byte(name), want) {
+		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", i+1)) {
 			t.Errorf("migration %d is called %s", i+1, name)
 		}
 	}

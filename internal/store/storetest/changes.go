@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -110,4 +111,38 @@ func testDigestLists(t *testing.T, f *fixture) {
 			return err
 		})
 	}
+}
+
+// testChangeLog: changes since a number are all there, in order and without a gap, or the store says that they are gone.
+func testChangeLog(t *testing.T, f *fixture) {
+	acme := f.org("acme")
+	k := f.key(acme.ID, "ci")
+	f.update(func(tx store.Tx) error { return tx.UpdateKey(k) })
+	f.view(func(tx store.Tx) error {
+		last, err := tx.LastChange()
+		if err != nil {
+			return err
+		}
+		none, err := tx.ChangesSince(last, 10)
+		f.equal("since the last", none, []store.Change(nil))
+		if err != nil {
+			return err
+		}
+		all, err := tx.ChangesSince(0, 10)
+		if errors.Is(err, store.ErrChangesGone) { // one that keeps none
+			return nil
+		}
+		for i := range all {
+			if all[i].At.IsZero() {
+				t.Error("a change has no time")
+			}
+			all[i].At = k.CreatedAt
+		}
+		f.equal("since the start", all, []store.Change{
+			{N: 1, Kind: store.ChangeAdded, OrgID: acme.ID, KeyID: k.ID, At: k.CreatedAt},
+			{N: 2, Kind: store.ChangeKey, OrgID: acme.ID, KeyID: k.ID, At: k.CreatedAt},
+		})
+		f.equal("last", last, int64(2))
+		return err
+	})
 }

@@ -67,6 +67,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"use of a retired secret", testRetiredUse},
 		{"changes of keys are counted", testKeyChanges},
 		{"digests are listed", testDigestLists},
+		{"the log of changes", testChangeLog},
+		{"replicas and their leases", testReplicas},
 		{"a deleted key's rotation", testRotationOfDeletedKey},
 		{"trust rules", testTrustRules},
 		{"sessions and tokens of jobs", testTrustSessions},

@@ -1,0 +1,46 @@
+package postgres
+
+import (
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+// Materials implements store.Tx.
+func (t *tx) Materials() ([]store.Material, error) {
+	var out []store.Material
+	err := t.rows("material", `SELECT kind, id, added_at FROM material ORDER BY kind, id`, nil, func(r scanner) error {
+		var m store.Material
+		err := r.Scan(&m.Kind, &m.ID, moment{&m.AddedAt})
+		out = append(out, m)
+		return err
+	})
+	return out, err
+}
+
+// AddMaterial implements store.Tx.
+func (t *tx) AddMaterial(m store.Material) error {
+	return t.add("material", `INSERT INTO material (kind, id, added_at) VALUES ($1, $2, $3)`, m.Kind, m.ID, micros(m.AddedAt))
+}
+
+const orgColumns = `o.id, o.slug, o.name, o.recoverable, o.data_key, o.master_key_id, o.created_at`
+
+func orgInto(o *store.Org) []any {
+	return []any{&o.ID, &o.Slug, &o.Name, &o.Recoverable, &o.DataKey, &o.MasterKeyID, moment{&o.CreatedAt}}
+}
+
+// AddOrg implements store.Tx.
+func (t *tx) AddOrg(o store.Org) error {
+	const q = `INSERT INTO orgs (id, slug, name, recoverable, data_key, master_key_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	return t.add("org", q, o.ID, o.Slug, o.Name, o.Recoverable, o.DataKey, o.MasterKeyID, micros(o.CreatedAt))
+}
+
+// Org implements store.Tx.
+func (t *tx) Org(id string) (o store.Org, err error) {
+	err = t.row("org", `SELECT `+orgColumns+` FROM orgs o WHERE o.id = $1`, []any{id}, orgInto(&o)...)
+	return o, err
+}
+
+// OrgBySlug implements store.Tx.
+func (t *tx) OrgBySlug(slug string) (o store.Org, err error) {
+	err = t.row("org", `SELECT `+orgColumns+` FROM orgs o WHERE o.slug = $1`, []any{slug}, orgInto(&o)...)
+	return o, err
+}

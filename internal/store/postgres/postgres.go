@@ -1,0 +1,188 @@
+// Package postgres is the store on a PostgreSQL server of version 13 or newer, which several processes, on several machines, may
+// have open at once.
+//
+// Its core path needs transactions that are serializable, triggers and nothing else of PostgreSQL: no LISTEN/NOTIFY, no advisory
+// lock, no serial number. The package must not know the rules of the domain, and nothing of it but Open, Config and what copies a
+// store (Import) is used by name.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+// Store is a store.Store on a PostgreSQL server.
+type Store struct {
+	name string // host, port and database, for people
+	pool *pgxpool.Pool
+	gate *semaphore.Weighted // of Update: a transaction that runs again runs alone in this process
+}
+
+var _ store.Store = (*Store)(nil)
+
+// No wait is without an end, whatever the caller's context says.
+const (
+	openTimeout     = time.Minute      // migrations included
+	connectTimeout  = 5 * time.Second  // to one address
+	acquireTimeout  = 10 * time.Second // for a free connection of the pool
+	txTimeout       = 30 * time.Second // of one View or Update, with all that it is run again
+	endTimeout      = 10 * time.Second // of COMMIT and ROLLBACK
+	everyone        = 1 << 20          // more than run at once
+	oldestSupported = 130000
+)
+
+// sessionSettings are what the server ends by itself, unless the URL says otherwise.
+func sessionSettings() map[string]string {
+	return map[string]string{
+		"application_name":                    "keyfobd",
+		"statement_timeout":                   "10s",
+		"lock_timeout":                        "5s",
+		"idle_in_transaction_session_timeout": "20s",
+	}
+}
+
+// Config is a database that a URL names.
+type Config struct{ pool *pgxpool.Config }
+
+// Parse reads a URL postgres://USER@HOST:PORT/DATABASE?OPTION=VALUE, and completes it from libpq's environment variables and its
+// password file (https://www.postgresql.org/docs/current/libpq-pgpass.html). pool_max_conns bounds the connections of the
+// process; without it they are four, or as many as there are processors. The error quotes nothing of the URL.
+func Parse(raw string) (Config, error) {
+	const form = "it is not of the form postgres://USER@HOST:PORT/DATABASE"
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return Config{}, errors.New(form) // url.Error quotes the password
+	}
+	pool, err := pgxpool.ParseConfig(raw)
+	if err != nil {
+		if bad, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && bad.Unwrap() != nil {
+			return Config{}, fmt.Errorf("%s: %w", form, bad.Unwrap())
+		}
+		return Config{}, errors.New(form)
+	}
+	if pool.ConnConfig.Database == "" {
+		return Config{}, errors.New(form + ": the database is missing")
+	}
+	for name, value := range sessionSettings() {
+		if _, set := pool.ConnConfig.RuntimeParams[name]; !set {
+			pool.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	if !u.Query().Has("connect_timeout") {
+		pool.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	return Config{pool}, nil
+}
+
+// Name is host, port and database.
+func (c Config) Name() string {
+	conn := c.pool.ConnConfig
+	if strings.HasPrefix(conn.Host, "/") {
+		return conn.Database + " at " + conn.Host
+	}
+	return conn.Database + " at " + net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port)))
+}
+
+// Open opens the database and brings its schema up to date, together with any other process that does so now. A database that
+// holds something else or is of a newer schema (store.ErrNewerSchema), a standby, and a server that is too old or could lose
+// what it acknowledged (store.ErrRefused) are refused and left as they are. Open takes at most a minute.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	short, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	s := &Store{name: c.Name(), gate: semaphore.NewWeighted(everyone)}
+	var err error
+	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), c.pool.Copy()); err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	if err := s.open(short); err != nil {
+		s.pool.Close()
+		return nil, s.fault(ctx, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return s.unreachable(ctx, err)
+	}
+	defer conn.Release()
+	var is settings
+	if err := conn.QueryRow(ctx, settingsQuery).Scan(&is.version, &is.encoding, &is.standby, &is.fsync, &is.commit); err != nil {
+		return err
+	}
+	if err := is.check(); err != nil {
+		return err
+	}
+	return migrate(ctx, conn.Conn())
+}
+
+// settings are what a server must have for an acknowledged write to be safe. One that does not know a setting is taken to have it.
+type settings struct {
+	version  int
+	encoding string
+	standby  bool
+	fsync    string
+	commit   string
+}
+
+const settingsQuery = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),
+	coalesce(current_setting('fsync', true), 'on'), coalesce(current_setting('synchronous_commit', true), 'on')`
+
+func (s settings) check() error {
+	switch {
+	case s.version < oldestSupported:
+		return fmt.Errorf("%w: PostgreSQL %d is too old, 13 is needed", store.ErrRefused, s.version/10000)
+	case s.encoding != "UTF8":
+		return fmt.Errorf("%w: its encoding is %s, not UTF8", store.ErrRefused, s.encoding)
+	case s.standby:
+		return fmt.Errorf("%w: it is a standby", store.ErrReadOnly)
+	case s.fsync != "on":
+		return fmt.Errorf("%w: fsync is %s, so that a power cut could lose writes", store.ErrRefused, s.fsync)
+	case s.commit == "off":
+		return fmt.Errorf("%w: synchronous_commit is off, so that a crash could lose writes", store.ErrRefused)
+	}
+	return nil
+}
+
+// Ping implements store.Store.
+func (s *Store) Ping(ctx context.Context) error {
+	const write = `UPDATE readiness SET at = at + 1 WHERE id = 1`
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	return s.again(short, func() error {
+		conn, err := s.pool.Acquire(short)
+		if err != nil {
+			return s.unreachable(ctx, err)
+		}
+		defer conn.Release()
+		if _, err := conn.Exec(short, write); err != nil {
+			if isLost(err) && short.Err() == nil {
+				return errStale
+			}
+			return s.unreachable(ctx, err)
+		}
+		return nil
+	})
+}
+
+// Close implements store.Store. It waits for the transactions that run.
+func (s *Store) Close() error {
+	s.pool.Close()
+	return nil
+}

@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+// RecordUses implements store.Tx. It is one round trip, in the order of ids: two that ran in different orders would lock each
+// other out.
+func (t *tx) RecordUses(uses []store.KeyUse) error {
+	batch := &pgx.Batch{}
+	for _, k := range slices.SortedFunc(slices.Values(uses), func(a, b store.KeyUse) int { return cmp.Compare(a.KeyID, b.KeyID) }) {
+		if err := queueUse(batch, k); err != nil {
+			return err
+		}
+	}
+	return t.batch("use", batch)
+}
+
+const (
+	useSecret = `UPDATE secrets SET last_used_at = $3, last_prefix = $4, last_agent = $5
+		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
+	useRetired = `UPDATE retired_secrets SET last_used_at = $3
+		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
+	useKey = `UPDATE keys SET used_at = $2 WHERE id = $1 AND used_at < $2
+		AND (EXISTS (SELECT 1 FROM secrets WHERE key_id = $1 AND version = $3)
+			OR EXISTS (SELECT 1 FROM retired_secrets WHERE key_id = $1 AND version = $3))`
+	useMinute = `INSERT INTO key_minutes (key_id, minute, calls) SELECT $1::text, $2::bigint, $3::bigint WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+		ON CONFLICT (key_id, minute) DO UPDATE SET calls = key_minutes.calls + excluded.calls`
+	useCaller = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
+		SELECT $1::text, $2::text, $3::text, $4::bigint WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+		ON CONFLICT (key_id, address, agent) DO UPDATE SET last_used_at = greatest(key_callers.last_used_at, excluded.last_used_at)`
+	trimCallers = `DELETE FROM key_callers WHERE key_id = $1 AND (address, agent) NOT IN (
+		SELECT address, agent FROM key_callers WHERE key_id = $1 ORDER BY last_used_at DESC, address, agent LIMIT $2)`
+)
+
+func queueUse(b *pgx.Batch, k store.KeyUse) error {
+	texts := []any{k.KeyID}
+	for _, s := range k.Secrets {
+		b.Queue(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
+		b.Queue(useRetired, k.KeyID, s.Version, micros(s.At)) // if it was retired since
+		b.Queue(useKey, k.KeyID, micros(s.At), s.Version)
+		texts = append(texts, s.AddressPrefix, s.Agent)
+	}
+	for _, m := range k.Minutes {
+		b.Queue(useMinute, k.KeyID, m.Minute, m.Calls)
+	}
+	for _, c := range k.Callers {
+		b.Queue(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At))
+		texts = append(texts, c.AddressPrefix, c.Agent)
+	}
+	if len(k.Callers) > 0 {
+		b.Queue(trimCallers, k.KeyID, store.CallersMax)
+	}
+	if !storable(texts) {
+		return errText
+	}
+	return nil
+}
+
+// KeyUse implements store.Tx.
+func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
+	var sum store.UseSum
+	const calls = `SELECT coalesce(sum(calls) FILTER (WHERE minute >= $2), 0)::bigint, coalesce(sum(calls) FILTER (WHERE minute >= $3), 0)::bigint
+		FROM key_minutes WHERE key_id = $1 AND minute >= least($2::bigint, $3::bigint)`
+	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day}, &sum.Hour, &sum.Day); err != nil {
+		return sum, err
+	}
+	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
+		ORDER BY last_used_at DESC, address, agent`
+	err := t.rows("callers", callers, []any{keyID, micros(w.Since)}, func(r scanner) error {
+		var c store.CallerUse
+		err := r.Scan(&c.AddressPrefix, &c.Agent, moment{&c.At})
+		sum.Callers = append(sum.Callers, c)
+		return err
+	})
+	return sum, err
+}
+
+// PutAnswer implements store.Tx.
+func (t *tx) PutAnswer(a store.Answer) error {
+	const q = `INSERT INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, key_id = excluded.key_id, sealed = excluded.sealed,
+			expires_at = excluded.expires_at`
+	return t.exec("answer", q, a.ID[:], a.Fingerprint[:], a.KeyID, a.Sealed, micros(a.ExpiresAt))
+}
+
+// Answer implements store.Tx.
+func (t *tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
+	a := store.Answer{ID: id}
+	var fingerprint []byte
+	const q = `SELECT fingerprint, key_id, sealed, expires_at FROM answers WHERE id = $1 AND expires_at > $2`
+	if err := t.row("answer", q, []any{id[:], micros(now)}, &fingerprint, &a.KeyID, &a.Sealed, moment{&a.ExpiresAt}); err != nil {
+		return a, err
+	}
+	copy(a.Fingerprint[:], fingerprint)
+	return a, nil
+}

@@ -1,0 +1,26 @@
+package store
+
+import "time"
+
+// Replica is one of several services on a database, and its lease. Its times are the database's, for people alone.
+type Replica struct {
+	ID       string
+	Name     string // the machine and the address, for people
+	Version  string
+	Applied  int64 // the number of the last change that it has applied
+	Renewals int64 // how often it renewed its lease
+	JoinedAt time.Time
+	SeenAt   time.Time // when it last renewed its lease
+}
+
+// ReplicaTx is what replicas ask of a database beside its log of changes: leases.
+type ReplicaTx interface {
+	// AddReplica adds a replica that has applied and renewed nothing.
+	AddReplica(r Replica) error
+	// RenewReplica counts a renewal and sets what was applied; ErrNotFound: the replica was removed.
+	RenewReplica(id string, applied int64) error
+	// Replicas returns all, by id.
+	Replicas() ([]Replica, error)
+	// RemoveReplica removes a replica that has renewed its lease so often and no more, else ErrNotFound.
+	RemoveReplica(id string, renewals int64) error
+}
