@@ -31,9 +31,12 @@ type Config struct {
 	Joins []Join
 	// Tokens checks the tokens of jobs; nil: none is taken.
 	Tokens TokenVerifier
-	// AskStore has the store asked about every key that is unknown, and none remembered: where many processes add keys to one
-	// store, what each remembers is soon out of date.
-	AskStore bool
+	// Replica is the name of this service among others on the same store; empty: it is alone. A replica answers checks while it has
+	// a lease, and a change is acknowledged when every replica knows of it. It asks the store about each key that is unknown: where
+	// many add keys, what one remembers is soon out of date.
+	Replica string
+	// Version is what the replica says of itself.
+	Version string
 }
 
 // Service is the domain over one store. It is safe for concurrent use. Close it before the store.
@@ -50,6 +53,7 @@ type Service struct {
 	tokens    TokenVerifier
 	sweep     *sweeper
 	index     *index
+	replica   *replica // nil: this service is alone on its store
 	digests   *secret.Digester
 	unknown   error // the one answer to a key that opens nothing
 }
@@ -87,9 +91,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.usage = newUsage(s.store, s.log, s.now)
 	s.sweep = newSweeper(s)
-	if !cfg.AskStore {
+	if cfg.Replica == "" {
 		s.index.remember()
+		return s, nil
 	}
+	s.lead(cfg)
 	return s, nil
 }
 
@@ -121,6 +127,9 @@ const pingEvery = time.Second
 // Ready says whether the store can be read and written: nil, or CodeUnavailable. It asks the store, which costs a synced
 // write, at most once a second.
 func (s *Service) Ready(ctx context.Context) error {
+	if s.replica != nil && !s.replica.lease.valid() {
+		return errStale()
+	}
 	s.pinged.mu.Lock()
 	at := s.pinged.at
 	s.pinged.mu.Unlock()
@@ -142,6 +151,9 @@ func (s *Service) Ready(ctx context.Context) error {
 func (s *Service) Close(ctx context.Context) error {
 	s.sweep.close()
 	s.index.close()
+	if s.replica != nil {
+		s.replica.close()
+	}
 	if err := s.usage.close(ctx); err != nil {
 		return fmt.Errorf("use of keys is not all written: %w", err)
 	}
@@ -153,6 +165,9 @@ func (s *Service) view(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
+	if s.replica != nil {
+		return s.updateAmong(ctx, fn)
+	}
 	var t *touching
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		before := t

@@ -52,7 +52,12 @@ func (s *Service) fault(err error) error {
 	switch {
 	case errors.Is(err, store.ErrBusy):
 		return &Error{Code: api.CodeUnavailable, Detail: "the store is busy", Fix: "try again", err: err}
-	case errors.Is(err, store.ErrUnavailable):
+	case errors.Is(err, store.ErrUnknown):
+		return &Error{
+			Code: api.CodeUnavailable, Detail: "the store did not say whether the change was kept",
+			Fix: "make it again, with the same Idempotency-Key if it has one", err: err,
+		}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrReadOnly):
 		s.pinged.forget()
 		return &Error{
 			Code: api.CodeUnavailable, Detail: "the store can't be read and written", Fix: "try again; the service's log says more", err: err,

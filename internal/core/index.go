@@ -26,6 +26,7 @@ const (
 type index struct {
 	view  func(context.Context, func(store.Tx) error) error
 	known *known
+	lease *lease       // of a replica; nil: this service is alone on its store
 	start time.Time    // what fresh counts from
 	fresh atomic.Int64 // the end of the lease
 
@@ -66,7 +67,12 @@ func (x *index) clear() { x.holds = newHolds() }
 
 // hold returns what a check needs to know of the secret with this digest.
 func (x *index) hold(ctx context.Context, digest [32]byte) (hold, error) {
-	if int64(time.Since(x.start)) >= x.fresh.Load() {
+	switch {
+	case x.lease != nil:
+		if !x.lease.valid() {
+			return hold{}, errStale()
+		}
+	case int64(time.Since(x.start)) >= x.fresh.Load():
 		if err := x.renew(ctx); err != nil {
 			return hold{}, err
 		}
@@ -156,11 +162,24 @@ func (x *index) read(ctx context.Context, digest [32]byte) (hold, error) {
 	return h, nil
 }
 
-// keep adds what was read when the store had counted n.
+// apply takes out of the index what a replica heard has changed.
+func (x *index) apply(n news) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n.whole {
+		x.clear()
+	}
+	x.dropAll(n.secrets)
+	if countedAfter(n.counted, x.seen) {
+		x.seen = n.counted
+	}
+}
+
+// keep adds what was read when the store had counted n. A replica that is yet to hear of some of that will drop it then.
 func (x *index) keep(digest [32]byte, h hold, n store.KeyChanges) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n.Changed == x.seen.Changed {
+	if n.Changed == x.seen.Changed || x.lease != nil && n.Changed > x.seen.Changed {
 		x.holds.put(digest, h)
 	}
 }

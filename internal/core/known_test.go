@@ -26,6 +26,16 @@ func (f *fixture) remembered(svc *core.Service) {
 	}
 }
 
+// leads waits until a replica has its lease.
+func (f *fixture) leads(svc *core.Service) {
+	f.Helper()
+	for deadline := time.Now().Add(10 * time.Second); svc.Ready(f.Context()) != nil; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.Fatal("the replica gets no lease")
+		}
+	}
+}
+
 // countingStore counts what is read.
 type countingStore struct {
 	store.Store
@@ -46,9 +56,15 @@ func TestUnknownKeysAskNoStore(t *testing.T) {
 	f.must(f.svc.DeleteKey(t.Context(), f.owner, "acme", "gone", core.DeleteKey{AcknowledgeRecentUse: true}))
 	counting := &countingStore{Store: f.store}
 	for name, ask := range map[string]bool{"remembering": false, "asking": true} {
-		svc, err := core.New(core.Config{Store: counting, Material: testMaterial(), Now: f.clock.now, AskStore: ask})
+		cfg := core.Config{Store: counting, Material: testMaterial(), Now: f.clock.now}
+		if ask {
+			cfg.Replica = "test"
+		}
+		svc, err := core.New(cfg)
 		f.must(err)
-		if !ask {
+		if ask {
+			f.leads(svc)
+		} else {
 			f.remembered(svc)
 		}
 		_, err = f.admit(svc, gone)

@@ -42,6 +42,7 @@ const (
 	CodeTooManyTries       Code = "too-many-tries"
 	CodeInternal           Code = "internal"
 	CodeUnavailable        Code = "unavailable"
+	CodeReplicaStale       Code = "replica-stale"
 )
 
 // CodeInfo is all that is known of a code: the HTTP status it is answered with and the problem's title (RFC 9457).
@@ -86,6 +87,7 @@ func Codes() []CodeInfo {
 		{CodeTooManyTries, http.StatusTooManyRequests, "Too many tries"},
 		{CodeInternal, http.StatusInternalServerError, "The service failed"},
 		{CodeUnavailable, http.StatusServiceUnavailable, "The service is not available"},
+		{CodeReplicaStale, http.StatusServiceUnavailable, "The replica may not know of a change"},
 	}
 }
 

@@ -1,0 +1,218 @@
+package core
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+const (
+	// leaseFor is for how long a replica may answer checks after it began to ask the store what has changed.
+	leaseFor = 900 * time.Millisecond
+	// leaseOver is after how long without a renewal the others take a lease to have run out. It is longer than the lease, for
+	// clocks that run apart by up to a tenth; no two clocks are ever compared.
+	leaseOver = time.Second
+	// beatEvery is how often a lease is renewed where nothing wakes the replica sooner.
+	beatEvery = 250 * time.Millisecond
+	// askFirst and askMost bound how long a change waits before it looks at the leases again.
+	askFirst = 2 * time.Millisecond
+	askMost  = 20 * time.Millisecond
+)
+
+// fleet is what the replicas of one service share: the numbered log of changes, and everybody's lease.
+type fleet interface {
+	// join adds a replica under an id that was never used, as one that has applied nothing.
+	join(ctx context.Context, r store.Replica) error
+	// beat calls apply with what has changed since the change numbered seen, and renews the lease as of that, all in one transaction
+	// which begins with the reading and ends with the renewal; store.ErrNotFound: somebody took the replica for dead. apply may be
+	// called again.
+	beat(ctx context.Context, id string, seen int64, apply func(news)) error
+	// members returns all that have joined and were not removed, and the number of the last change that concerns a known key.
+	members(ctx context.Context) (all []store.Replica, last int64, err error)
+	// remove removes a replica, if it has not renewed its lease since.
+	remove(ctx context.Context, id string, renewals int64) error
+}
+
+// news is what has changed since a beat.
+type news struct {
+	last    int64            // the number of the last change
+	counted store.KeyChanges // as of it
+	whole   bool             // it is not known what: everything may have
+	keys    []string
+	secrets [][32]byte // of those keys
+}
+
+// lease lets a replica answer checks from memory for as long as no other replica may have made a change that it has not applied.
+//
+// A change is acknowledged once every replica has applied it or has lost its lease (lease.await). A replica counts the time of its
+// lease from before it asked the store; who waits for it counts from when the renewal was seen, which is later, and by its own
+// monotonic clock: neither the clocks of two machines nor the database's are compared.
+type lease struct {
+	fleet   fleet
+	replica store.Replica        // without its id
+	apply   func(news)           // takes what has changed out of memory
+	now     func() time.Duration // monotonic
+	log     *slog.Logger
+
+	until atomic.Int64           // the end of the lease by now; 0: there is none
+	id    atomic.Pointer[string] // by which the others know this replica; nil: it has not joined
+	seen  int64                  // the last change that was applied; -1: none yet
+	wake  chan struct{}
+}
+
+func newLease(f fleet, r store.Replica, apply func(news), log *slog.Logger) *lease {
+	start := time.Now()
+	return &lease{
+		fleet: f, replica: r, apply: apply, log: log, wake: make(chan struct{}, 1),
+		now: func() time.Duration { return time.Since(start) },
+	}
+}
+
+// valid says that the lease has not run out.
+func (l *lease) valid() bool { return int64(l.now()) < l.until.Load() }
+
+// errStale refuses a check that this replica can't answer for.
+func errStale() error {
+	return refusef(api.CodeReplicaStale, "try again: another replica may answer",
+		"this replica does not know whether a key was changed elsewhere")
+}
+
+// run renews the lease until ctx ends, and then gives it back.
+func (l *lease) run(ctx context.Context) {
+	defer l.leave(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-l.wake:
+		}
+		was := l.valid()
+		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+			l.log.Warn("the lease of this replica could not be renewed", "replica", l.replica.Name, "serves", l.valid(), "error", err)
+		} else if !was && err == nil {
+			l.log.Info("this replica has a lease", "replica", l.replica.Name)
+		}
+		timer.Reset(beatEvery)
+	}
+}
+
+// nudge has the lease renewed now, because something may have changed.
+func (l *lease) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lease) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseFor)
+	defer cancel()
+	if l.id.Load() == nil {
+		// A new id each time: who waits for a replica tells by the number of its renewals that it has not renewed its lease, and that
+		// must not begin anew. An earlier join that was lost may still arrive.
+		r := l.replica
+		r.ID = "rep_" + strings.ToLower(rand.Text())
+		if err := l.fleet.join(ctx, r); err != nil {
+			return fmt.Errorf("join the replicas: %w", err)
+		}
+		// Whoever changes something from here on waits for this replica; what was read before counts for nothing.
+		l.seen = -1
+		l.id.Store(&r.ID)
+	}
+	began := l.now()
+	reached := l.seen
+	err := l.fleet.beat(ctx, *l.id.Load(), l.seen, func(n news) {
+		n.whole = n.whole || l.seen < 0
+		l.apply(n)
+		reached = n.last
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		l.until.Store(0)
+		l.id.Store(nil)
+		l.nudge()
+		return fmt.Errorf("another replica took this one for dead: %w", err)
+	case err != nil:
+		return err
+	}
+	l.seen = reached
+	l.until.Store(int64(began + leaseFor))
+	return nil
+}
+
+// leave gives the lease back, so that nobody waits for it.
+func (l *lease) leave(ctx context.Context) {
+	l.until.Store(0)
+	id := l.id.Swap(nil)
+	if id == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseFor)
+	defer cancel()
+	members, _, err := l.fleet.members(ctx)
+	for _, m := range members {
+		if m.ID == *id {
+			err = errors.Join(err, l.fleet.remove(ctx, m.ID, m.Renewals))
+		}
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		l.log.Warn("the lease of this replica could not be given back: it runs out", "error", err)
+	}
+}
+
+// await returns once every replica, this one among them, has applied all that was changed before it was called or has no lease any
+// more, and says how many applied it. An error says that it isn't known of each.
+func (l *lease) await(ctx context.Context) (int, error) {
+	type sight struct {
+		renewals int64
+		at       time.Duration // when that many were seen first
+	}
+	l.nudge()
+	silent := map[string]sight{}
+	until := int64(-1)
+	for pause := askFirst; ; pause = min(2*pause, askMost) {
+		members, last, err := l.fleet.members(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("ask which replicas know of a change: %w", err)
+		}
+		if until < 0 {
+			until = last
+		}
+		now, applied, waiting := l.now(), 0, 0
+		for _, m := range members {
+			seen, known := silent[m.ID]
+			switch {
+			case m.Applied >= until && m.Renewals > 0:
+				applied++
+			case !known || seen.renewals != m.Renewals:
+				silent[m.ID] = sight{m.Renewals, now}
+				waiting++
+			case now-seen.at < leaseOver:
+				waiting++
+			default: // its lease has run out; who comes later need not find that out again
+				if err := l.fleet.remove(ctx, m.ID, m.Renewals); err != nil && !errors.Is(err, store.ErrNotFound) {
+					l.log.Warn("a replica without a lease could not be removed", "replica", m.Name, "error", err)
+				}
+			}
+		}
+		if waiting == 0 || !barrier {
+			return applied, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for the other replicas to know of a change: %w", ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}

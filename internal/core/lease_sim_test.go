@@ -1,0 +1,323 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+var (
+	leaseSeeds = flag.Int("seeds", 1000, "how many seeds TestLeases tries")            //nolint:gochecknoglobals // a flag
+	leaseSeed  = flag.Uint64("seed", 0, "the only seed that TestLeases tries; 0: any") //nolint:gochecknoglobals // a flag
+)
+
+// TestLeases: replicas whose clocks run apart and whose calls to the store are slow, lost and late never answer a check with what
+// was changed before it began. Built with the tag "mutant" they do, and the test sees it.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	caught, checks, stale, changes := 0, 0, 0, 0
+	for i := range *leaseSeeds {
+		seed := uint64(i + 1)
+		if *leaseSeed != 0 {
+			seed = *leaseSeed
+		}
+		synctest.Test(t, func(t *testing.T) {
+			s := newSimulation(t, seed)
+			s.run(t.Context())
+			checks, stale, changes = checks+s.checks, stale+s.stale, changes+s.acknowledged
+			if s.violation != "" {
+				caught++
+				if barrier {
+					t.Errorf("seed %d: %s", seed, s.violation)
+				}
+			}
+		})
+		if *leaseSeed != 0 || t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d checks answered, %d refused for want of a lease, %d changes acknowledged; %d seeds with a violation", checks, stale, changes, caught)
+	if tried := max(1, checks/1000); changes < 10*tried/100 {
+		t.Errorf("only %d changes beside %d checks", changes, checks)
+	}
+	if !barrier && caught == 0 {
+		t.Error("the mutant was not caught")
+	}
+}
+
+// simulation is replicas on one database, all in memory and virtual time. A key's state is the number of its last change.
+type simulation struct {
+	random *rand.Rand
+	nodes  []*node
+	calls  sync.WaitGroup // that nobody waits for any more
+
+	mu           sync.Mutex
+	n            int64 // the database
+	keys         map[string]int64
+	log          []store.Change
+	replicas     map[string]*store.Replica
+	acked        map[string]int64
+	checks       int
+	stale        int
+	acknowledged int
+	violation    string
+}
+
+// node is one replica.
+type node struct {
+	s     *simulation
+	lease *lease
+	worse float64 // how much slower and less reliable than the others it is
+
+	mu   sync.Mutex // its memory
+	kept map[string]int64
+	seen int64
+}
+
+func newSimulation(t *testing.T, seed uint64) *simulation {
+	t.Helper()
+	s := &simulation{
+		random: rand.New(rand.NewPCG(seed, 1)), keys: map[string]int64{}, replicas: map[string]*store.Replica{}, acked: map[string]int64{},
+	}
+	start := time.Now()
+	for i := range 2 + s.random.IntN(4) {
+		n := &node{s: s, kept: map[string]int64{}, worse: []float64{1, 1, 3, 30}[s.random.IntN(4)]}
+		n.lease = newLease(n, store.Replica{Name: fmt.Sprint("r", i)}, n.apply, slog.New(slog.DiscardHandler))
+		rate, offset := 0.96+0.08*s.random.Float64(), time.Duration(s.random.IntN(1e9))
+		n.lease.now = func() time.Duration { return offset + time.Duration(float64(time.Since(start))*rate) }
+		s.nodes = append(s.nodes, n)
+	}
+	return s
+}
+
+// run lets everybody work for a while.
+func (s *simulation) run(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, n := range s.nodes {
+		all.Go(func() { n.life(ctx) })
+		for range 3 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					n.check(ctx)
+				}
+			})
+		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				n.change(ctx)
+			}
+		})
+	}
+	all.Wait()
+	s.calls.Wait()
+}
+
+// life runs the lease; now and then the process ends in order and begins anew.
+func (n *node) life(ctx context.Context) {
+	for ctx.Err() == nil {
+		life, end := context.WithTimeout(ctx, n.s.between(time.Second, 20*time.Second))
+		n.lease.run(life)
+		end()
+	}
+}
+
+func (s *simulation) between(least, most time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return least + time.Duration(s.random.Int64N(int64(most-least)))
+}
+
+var errSimulated = errors.New("simulated")
+
+// wire is the way of a call to the database or back: mostly a millisecond, at times long, at times it is cut.
+func (n *node) wire(ctx context.Context) error {
+	n.s.mu.Lock()
+	p := n.s.random.Float64() / n.worse
+	took := time.Duration(n.s.random.IntN(3_000_000))
+	if p < 0.01 {
+		took = time.Duration(n.s.random.Int64N(int64(4 * time.Second)))
+	}
+	cut := n.s.random.Float64()/n.worse < 0.003
+	n.s.mu.Unlock()
+	select {
+	case <-time.After(took):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if cut {
+		return errSimulated
+	}
+	return nil
+}
+
+// call makes a call to the database. The caller may give up while it is under way: it happens all the same.
+func (n *node) call(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	n.s.calls.Go(func() {
+		if err := n.wire(context.WithoutCancel(ctx)); err != nil {
+			done <- err
+			return
+		}
+		n.s.mu.Lock()
+		err := fn()
+		n.s.mu.Unlock()
+		done <- errors.Join(err, n.wire(context.WithoutCancel(ctx)))
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *node) join(ctx context.Context, r store.Replica) error {
+	return n.call(ctx, func() error {
+		n.s.replicas[r.ID] = &r
+		return nil
+	})
+}
+
+// beat applies what it read before it commits the renewal, as storeFleet does.
+func (n *node) beat(ctx context.Context, id string, seen int64, apply func(news)) error {
+	var heard news
+	if err := n.call(ctx, func() error {
+		heard.last = n.s.n
+		if seen >= 0 {
+			for _, c := range n.s.log[seen:] {
+				heard.keys = append(heard.keys, c.KeyID)
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	apply(heard)
+	return n.call(ctx, func() error {
+		r := n.s.replicas[id]
+		if r == nil {
+			return store.ErrNotFound
+		}
+		r.Applied, r.Renewals = heard.last, r.Renewals+1
+		return nil
+	})
+}
+
+func (n *node) members(ctx context.Context) (all []store.Replica, last int64, err error) {
+	err = n.call(ctx, func() error {
+		for _, r := range n.s.replicas {
+			all = append(all, *r)
+		}
+		last = n.s.n
+		return nil
+	})
+	return all, last, err
+}
+
+func (n *node) remove(ctx context.Context, id string, renewals int64) error {
+	return n.call(ctx, func() error {
+		if r := n.s.replicas[id]; r == nil || r.Renewals != renewals {
+			return store.ErrNotFound
+		}
+		delete(n.s.replicas, id)
+		return nil
+	})
+}
+
+func (n *node) apply(heard news) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if heard.whole {
+		clear(n.kept)
+	}
+	for _, key := range heard.keys {
+		delete(n.kept, key)
+	}
+	n.seen = max(n.seen, heard.last)
+}
+
+func (n *node) key() string {
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	return fmt.Sprint("k", n.s.random.IntN(3))
+}
+
+// check answers with the state of a key, from memory or the database, and compares it with what was acknowledged before.
+func (n *node) check(ctx context.Context) {
+	key := n.key()
+	n.s.mu.Lock()
+	least := n.s.acked[key]
+	n.s.mu.Unlock()
+	if !n.lease.valid() {
+		n.s.mu.Lock()
+		n.s.stale++
+		n.s.mu.Unlock()
+		<-time.After(20 * time.Millisecond)
+		return
+	}
+	n.mu.Lock()
+	got, known := n.kept[key]
+	n.mu.Unlock()
+	if !known {
+		var at int64
+		if err := n.call(ctx, func() error {
+			got, at = n.s.keys[key], n.s.n
+			return nil
+		}); err != nil {
+			return
+		}
+		n.mu.Lock()
+		if at >= n.seen {
+			n.kept[key] = got
+		}
+		n.mu.Unlock()
+	}
+	n.s.mu.Lock()
+	n.s.checks++
+	if got < least && n.s.violation == "" {
+		n.s.violation = fmt.Sprintf("%s answers with change %d of %s although %d was acknowledged", n.lease.replica.Name, got, key, least)
+	}
+	n.s.mu.Unlock()
+	<-time.After(n.s.between(0, 10*time.Millisecond))
+}
+
+// change changes a key and acknowledges it when lease.await lets it.
+func (n *node) change(ctx context.Context) {
+	key := n.key()
+	<-time.After(n.s.between(0, 400*time.Millisecond))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var number int64
+	if err := n.call(ctx, func() error {
+		n.s.n++
+		number = n.s.n
+		n.s.keys[key] = number
+		n.s.log = append(n.s.log, store.Change{N: number, KeyID: key})
+		return nil
+	}); err != nil {
+		return
+	}
+	for _, other := range n.s.nodes { // as NOTIFY does, mostly
+		if n.s.between(0, 10) > 2 {
+			other.lease.nudge()
+		}
+	}
+	if _, err := n.lease.await(ctx); err != nil {
+		return
+	}
+	n.s.mu.Lock()
+	n.s.acked[key] = max(n.s.acked[key], number)
+	n.s.acknowledged++
+	n.s.mu.Unlock()
+}

@@ -1,0 +1,125 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/api"
+)
+
+// Waker is a store that can tell the other replicas that something has changed, so that they ask for it now. It is a hint: what
+// gets lost costs time and nothing else.
+type Waker interface {
+	// Wake tells the others.
+	Wake(ctx context.Context) error
+	// Woken calls fn whenever another tells, until ctx ends.
+	Woken(ctx context.Context, fn func())
+}
+
+// replica is a service that is one of several on its store.
+type replica struct {
+	lease *lease
+	waker Waker // nil: the store has no such thing
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+}
+
+// lead makes the service a replica: its index answers while its lease lasts.
+func (s *Service) lead(cfg Config) {
+	r := &replica{lease: newLease(storeFleet{s.store}, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
+	r.waker, _ = s.store.(Waker)
+	s.index.lease, s.replica = r.lease, r
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(context.Background())
+	r.done.Go(func() { r.lease.run(ctx) })
+	if r.waker != nil {
+		r.done.Go(func() { r.waker.Woken(ctx, r.lease.nudge) })
+	}
+}
+
+// close gives the lease back: from then on this replica answers no check, and no other waits for it.
+func (r *replica) close() {
+	r.stop()
+	r.done.Wait()
+}
+
+// settleTimeout bounds for how long a change waits for the other replicas. It is longer than any lease, so that what ends it is a
+// database that does not answer.
+const settleTimeout = 5 * time.Second
+
+// updateAmong is Service.update of a replica. What was changed, or found to be changed already, is answered only when every replica
+// knows of it.
+func (s *Service) updateAmong(ctx context.Context, fn func(store.Tx) error) error {
+	var looked bool
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		k := &keyed{Tx: tx}
+		err := fn(k)
+		looked = k.looked
+		return err
+	})
+	var refusal *Error
+	if err != nil && !errors.As(err, &refusal) || !looked {
+		return s.fault(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if s.replica.waker != nil {
+		if wakeErr := s.replica.waker.Wake(ctx); wakeErr != nil {
+			s.log.Warn("the other replicas could not be woken: they ask by themselves", "error", wakeErr)
+		}
+	}
+	if _, waitErr := s.replica.lease.await(ctx); waitErr != nil {
+		return &Error{
+			Code: api.CodeUnavailable, Detail: "the change may be made, but it is not known whether every replica goes by it",
+			Fix: "make it again: that is answered once every replica does", err: fmt.Errorf("settle a change: %w", waitErr),
+		}
+	}
+	return s.fault(err)
+}
+
+// keyed is a transaction that notes whether anything in it turned on what a key is.
+type keyed struct {
+	store.Tx
+
+	looked bool
+}
+
+// Key implements store.Tx.
+func (k *keyed) Key(orgID, id string) (store.Key, error) {
+	k.looked = true
+	return k.Tx.Key(orgID, id)
+}
+
+// KeyByName implements store.Tx.
+func (k *keyed) KeyByName(orgID, folded string) (store.Key, error) {
+	k.looked = true
+	return k.Tx.KeyByName(orgID, folded)
+}
+
+// UpdateKey implements store.Tx.
+func (k *keyed) UpdateKey(row store.Key) error {
+	k.looked = true
+	return k.Tx.UpdateKey(row)
+}
+
+// DeleteKey implements store.Tx.
+func (k *keyed) DeleteKey(row store.Key, at time.Time) error {
+	k.looked = true
+	return k.Tx.DeleteKey(row, at)
+}
+
+// ChangeSecret implements store.Tx.
+func (k *keyed) ChangeSecret(s store.Secret, from string) error {
+	k.looked = true
+	return k.Tx.ChangeSecret(s, from)
+}
+
+// RetireSecret implements store.Tx.
+func (k *keyed) RetireSecret(keyID string, version int, at time.Time) error {
+	k.looked = true
+	return k.Tx.RetireSecret(keyID, version, at)
+}
