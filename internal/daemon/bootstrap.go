@@ -19,6 +19,7 @@ const bootstrapTimeout = 30 * time.Second
 // BootstrapOptions is all that bootstrapRun needs.
 type BootstrapOptions struct {
 	DataDir  string
+	Database string // the URL of a PostgreSQL database; empty: the file in DataDir
 	OrgSlug  string
 	OrgName  string
 	UserName string
@@ -32,7 +33,7 @@ type BootstrapOptions struct {
 // bootstrapRun makes sure that the org and its owner exist, signs the owner in and writes the session to Out as JSON. It
 // works beside a serving process on the same data directory.
 func bootstrapRun(ctx context.Context, opts *BootstrapOptions) error {
-	return withDomain(ctx, opts.DataDir, opts.ErrOut, opts.Now, func(ctx context.Context, _ dataDir, c *core.Service) error {
+	return withDomain(ctx, opts.DataDir, opts.Database, opts.ErrOut, opts.Now, func(ctx context.Context, _ dataDir, c *core.Service) error {
 		org, user, err := c.Bootstrap(ctx, core.Bootstrap{
 			OrgSlug: opts.OrgSlug, OrgName: opts.OrgName, UserName: opts.UserName, Email: opts.Email,
 		})

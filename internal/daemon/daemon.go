@@ -13,7 +13,6 @@ import (
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/store"
-	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
 const closeTimeout = 10 * time.Second
@@ -24,25 +23,15 @@ type domain struct {
 	store store.Store
 }
 
-// openDomain opens the database and the material of a data directory, and makes both on the first run. It fills cfg's store and
+// openDomain opens the database, that of the data directory or of the URL, and the material that goes with it, and makes both on the first run. It fills cfg's store and
 // material in.
-func openDomain(ctx context.Context, dir dataDir, cfg core.Config) (*domain, error) {
+func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Config) (*domain, error) {
 	if err := checkClock(cfg.Now()); err != nil {
 		return nil, err
 	}
-	material, err := dir.material()
+	db, material, err := openStore(ctx, dir, database)
 	if err != nil {
 		return nil, err
-	}
-	db, err := sqlite.Open(ctx, dir.database())
-	if errors.Is(err, store.ErrNewerSchema) {
-		return nil, &cliutil.Error{
-			Code: "newer-schema", Exit: cliutil.ExitFailed, Err: err,
-			Message: err.Error(), Hint: "run the version of keyfobd that made it, or a newer one",
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	cfg.Store, cfg.Material = db, material
 	service, err := core.New(cfg) //nolint:contextcheck // it outlives ctx

@@ -17,12 +17,16 @@ import (
 // material reads the secret material, and makes it while there is no database. A database without its material is
 // refused: new material would open none of what is in it.
 func (d dataDir) material() (core.Material, error) {
-	var m core.Material
 	_, err := os.Stat(d.database())
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !fresh {
 		return core.Material{}, d.unusable(err)
 	}
+	return d.readMaterial(fresh)
+}
+
+// readMaterial reads the key files, and makes those that are missing if fresh says that nothing was made with any.
+func (d dataDir) readMaterial(fresh bool) (m core.Material, err error) {
 	for name, into := range map[string]*[32]byte{masterFile: &m.MasterKey, pepperFile: &m.Pepper} {
 		if fresh {
 			if err := d.makeKey(name); err != nil {

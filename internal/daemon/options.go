@@ -16,6 +16,7 @@ import (
 type ServeOptions struct {
 	Listen         string // host:port; port 0: any free one
 	DataDir        string
+	Database       string // the URL of a PostgreSQL database; empty: the file in DataDir
 	PublicURL      string // the service's origin as clients reach it; empty: where it listens
 	MCPName        string // [a-z0-9][a-z0-9_-]*, at most 63
 	MCPUpstream    string // URL of the MCP server that /mcp guards; empty: /mcp is our own

@@ -53,6 +53,7 @@ $ keyfobd serve --public-url https://keys.example.com --oidc-issuer https://logi
 	flags := cmd.Flags()
 	flags.StringVar(&opts.Listen, "listen", "127.0.0.1:7420", "`HOST:PORT` to listen on; port 0 is any free one")
 	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: where it listens)")
 	flags.StringVar(&opts.MCPName, "mcp-name", "keyfob", "`NAME` of the hosted MCP server in AI clients")
 	flags.StringVar(&opts.MCPUpstream, "mcp-upstream", "", "`URL` of an MCP server (Streamable HTTP) that /mcp guards, instead of Keyfob's own tools")
@@ -93,6 +94,7 @@ The session opens everything in the organisation, so it is only written to a pip
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.OrgSlug, "org", "", "`SLUG` of the organisation")
 	flags.StringVar(&opts.OrgName, "org-name", "", "its `NAME` for people (default: the slug)")
 	flags.StringVar(&opts.UserName, "user", "owner", "`NAME` of the owner")
@@ -119,6 +121,7 @@ $ keyfobd setup-link --email ada@example.com --public-url https://keys.example.c
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.Email, "email", "", "the account's e-mail `ADDRESS`")
 	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: that of the running service)")
 	return cmd

@@ -68,7 +68,12 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, nil))
 	own := service{listener: listener, public: public}
 	tokens := openid.NewJobs(nil, public == nil && own.isLocal() || public != nil && isLoopback(public.Hostname()))
-	d, err := openDomain(ctx, dir, core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Tokens: tokens, Now: opts.Now, Log: log})
+	cfg := core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Tokens: tokens, Now: opts.Now, Log: log}
+	if opts.Database != "" {
+		host, _ := os.Hostname() // for people alone
+		cfg.Replica, cfg.Version = host+" "+listener.Addr().String(), opts.Version
+	}
+	d, err := openDomain(ctx, dir, opts.Database, cfg)
 	if err != nil {
 		return err
 	}

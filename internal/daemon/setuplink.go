@@ -18,6 +18,7 @@ import (
 // SetupLinkOptions is all that setupLinkRun needs.
 type SetupLinkOptions struct {
 	DataDir   string
+	Database  string // the URL of a PostgreSQL database; empty: the file in DataDir
 	Email     string
 	PublicURL string // empty: that of the service that serves the data directory
 
@@ -32,7 +33,7 @@ func setupLinkRun(ctx context.Context, opts *SetupLinkOptions) error {
 	if opts.Email == "" {
 		return cliutil.UsageError("--email is required")
 	}
-	return withDomain(ctx, opts.DataDir, opts.ErrOut, opts.Now, func(ctx context.Context, dir dataDir, c *core.Service) error {
+	return withDomain(ctx, opts.DataDir, opts.Database, opts.ErrOut, opts.Now, func(ctx context.Context, dir dataDir, c *core.Service) error {
 		public, err := dir.publicURL(opts.PublicURL)
 		if err != nil {
 			return err
@@ -76,7 +77,7 @@ func (d dataDir) publicURL(given string) (*url.URL, error) {
 }
 
 // withDomain opens the domain of a data directory for one piece of work.
-func withDomain(ctx context.Context, path string, errOut io.Writer, now func() time.Time, work func(context.Context, dataDir, *core.Service) error) (err error) {
+func withDomain(ctx context.Context, path, database string, errOut io.Writer, now func() time.Time, work func(context.Context, dataDir, *core.Service) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootstrapTimeout)
 	defer cancel()
 	dir, err := openDataDir(path)
@@ -84,7 +85,7 @@ func withDomain(ctx context.Context, path string, errOut io.Writer, now func() t
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDomain(ctx, dir, core.Config{Passwords: true, Now: now, Log: log})
+	d, err := openDomain(ctx, dir, database, core.Config{Passwords: true, Now: now, Log: log})
 	if err != nil {
 		return err
 	}
