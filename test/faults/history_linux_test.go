@@ -63,9 +63,79 @@ func keyModel() porcupine.Model {
 	}
 }
 
+// among is a key as several replicas may answer for it while changes are under way: either way.
+type among struct {
+	standing
+
+	disables, enables, rotations, deletions int8 // under way
+}
+
+// bound is the begin or the end of a change.
+type bound struct {
+	action
+
+	ends bool
+}
+
+// stepAmong is step for several replicas. A change is two operations: from the one on any replica may go by it, from the other on
+// all do. Both lie between call and answer.
+func stepAmong(s among, b bound, o outcome) (bool, among) {
+	if b.verb == "check" {
+		accepts := !s.deleted && (!s.disabled || s.enables > 0) && (s.version == b.version || s.rotations > 0)
+		refuses := s.deleted || s.disabled || s.version != b.version || s.disables+s.rotations+s.deletions > 0
+		return o.accepted && accepts || !o.accepted && refuses, s
+	}
+	count := map[string]*int8{"disable": &s.disables, "enable": &s.enables, "rotate": &s.rotations, "delete": &s.deletions}[b.verb]
+	if !b.ends {
+		*count++
+		return true, s
+	}
+	if *count == 0 {
+		return false, s
+	}
+	*count--
+	if !o.accepted && !o.unknown {
+		return s.deleted || s.deletions > 0 || b.verb == "rotate" && (s.disabled || s.disables > 0), s
+	}
+	was := s.standing
+	if b.verb == "rotate" && (was.disabled && s.enables > 0 || was.deleted) { // it came before what has ended sooner
+		return true, s
+	}
+	ok, is := step(was, b.action, o)
+	s.standing = is
+	return ok, s
+}
+
+// amongModel is one key of several replicas to Porcupine.
+func amongModel() porcupine.Model {
+	return porcupine.Model{
+		Init:  func() any { return among{standing: standing{version: 1}} },
+		Step:  func(s, in, out any) (bool, any) { return stepAmong(s.(among), in.(bound), out.(outcome)) },
+		Equal: func(a, b any) bool { return a == b },
+		DescribeOperation: func(in, out any) string {
+			return fmt.Sprintf("%v → %v", in, out)
+		},
+	}
+}
+
+// amongReplicas is the history of an atomic key as that of one on several replicas.
+func amongReplicas(operations []porcupine.Operation) (all []porcupine.Operation) {
+	for _, o := range operations {
+		a := o.Input.(action)
+		o.Input = bound{action: a}
+		if a.verb != "check" {
+			all = append(all, o)
+			o.Input = bound{action: a, ends: true}
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
 // history records what clients asked and were answered, by key. Times are of one monotonic clock.
 type history struct {
-	began time.Time
+	began    time.Time
+	replicas bool // several answer
 
 	mu    sync.Mutex
 	byKey map[string][]porcupine.Operation
@@ -97,7 +167,11 @@ func (h *history) add(client int, key string, called int64, a action, o outcome)
 func (h *history) violations(t *testing.T) (bad []string) {
 	t.Helper()
 	for key, operations := range h.byKey {
-		switch porcupine.CheckOperationsTimeout(keyModel(), operations, time.Minute) {
+		model := keyModel()
+		if h.replicas {
+			model, operations = amongModel(), amongReplicas(operations)
+		}
+		switch porcupine.CheckOperationsTimeout(model, operations, time.Minute) {
 		case porcupine.Ok:
 		case porcupine.Unknown:
 			t.Errorf("the history of %s, %d operations, could not be judged within a minute", key, len(operations))

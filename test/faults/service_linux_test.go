@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,6 +70,9 @@ type service struct {
 	data    string
 	session secret.Secret
 	under   []string // what runs it, such as strace and its flags
+	program string   // another keyfobd than that of this tree; empty: that
+	flags   []string // further ones
+	env     []string // further variables
 
 	cmd *exec.Cmd
 	log *output
@@ -110,8 +114,12 @@ func (s *service) tryStart() error {
 	if err != nil {
 		return err
 	}
-	argv := append(append([]string{}, s.under...), program, "serve", "-o", "json", "--setup-link=false", "--listen", "127.0.0.1:0", "--data-dir", s.data)
+	if s.program != "" {
+		program = s.program
+	}
+	argv := slices.Concat(s.under, []string{program, "serve", "-o", "json", "--setup-link=false", "--listen", "127.0.0.1:0", "--data-dir", s.data}, s.flags)
 	s.cmd, s.log = exec.Command(argv[0], argv[1:]...), &output{}
+	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
