@@ -174,36 +174,20 @@ func (l *lease) leave(ctx context.Context) {
 // await returns once every replica, this one among them, has applied all that was changed before it was called or has no lease any
 // more, and says how many applied it. An error says that it isn't known of each.
 func (l *lease) await(ctx context.Context) (int, error) {
-	type sight struct {
-		renewals int64
-		at       time.Duration // when that many were seen first
-	}
 	l.nudge()
-	silent := map[string]sight{}
-	until := int64(-1)
+	w := watch{until: -1, silent: map[string]sight{}}
 	for pause := askFirst; ; pause = min(2*pause, askMost) {
 		members, last, err := l.fleet.members(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("ask which replicas know of a change: %w", err)
 		}
-		if until < 0 {
-			until = last
+		if w.until < 0 {
+			w.until = last
 		}
-		now, applied, waiting := l.now(), 0, 0
-		for _, m := range members {
-			seen, known := silent[m.ID]
-			switch {
-			case m.Applied >= until && m.Renewals > 0:
-				applied++
-			case !known || seen.renewals != m.Renewals:
-				silent[m.ID] = sight{m.Renewals, now}
-				waiting++
-			case now-seen.at < leaseOver:
-				waiting++
-			default: // its lease has run out; who comes later need not find that out again
-				if err := l.fleet.remove(ctx, m.ID, m.Renewals); err != nil && !errors.Is(err, store.ErrNotFound) {
-					l.log.Warn("a replica without a lease could not be removed", "replica", m.Name, "error", err)
-				}
+		applied, waiting, over := w.look(members, l.now())
+		for _, m := range over { // who comes later need not find out again that its lease has run out
+			if err := l.fleet.remove(ctx, m.ID, m.Renewals); err != nil && !errors.Is(err, store.ErrNotFound) {
+				l.log.Warn("a replica without a lease could not be removed", "replica", m.Name, "error", err)
 			}
 		}
 		if waiting == 0 || !barrier {
@@ -215,4 +199,35 @@ func (l *lease) await(ctx context.Context) (int, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// watch is the wait for a change.
+type watch struct {
+	until  int64            // the change's number; negative: not known yet
+	silent map[string]sight // replicas that have not applied it
+}
+
+// sight is a lease as it was seen.
+type sight struct {
+	renewals int64
+	at       time.Duration // when that many were seen first
+}
+
+// look counts the replicas that have applied the change and those that may not have, and returns those whose lease has run out.
+func (w *watch) look(members []store.Replica, now time.Duration) (applied, waiting int, over []store.Replica) {
+	for _, m := range members {
+		seen, known := w.silent[m.ID]
+		switch {
+		case m.Applied >= w.until && m.Renewals > 0:
+			applied++
+		case !known || seen.renewals != m.Renewals:
+			w.silent[m.ID] = sight{m.Renewals, now}
+			waiting++
+		case now-seen.at < leaseOver:
+			waiting++
+		default:
+			over = append(over, m)
+		}
+	}
+	return applied, waiting, over
 }

@@ -162,77 +162,91 @@ func (n *node) wire(ctx context.Context) error {
 }
 
 // call makes a call to the database. The caller may give up while it is under way: it happens all the same.
-func (n *node) call(ctx context.Context, fn func() error) error {
-	done := make(chan error, 1)
+func call[T any](ctx context.Context, n *node, fn func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
 	n.s.calls.Go(func() {
-		if err := n.wire(context.WithoutCancel(ctx)); err != nil {
-			done <- err
-			return
+		var a answer
+		if a.err = n.wire(context.WithoutCancel(ctx)); a.err == nil {
+			n.s.mu.Lock()
+			a.value, a.err = fn()
+			n.s.mu.Unlock()
+			a.err = errors.Join(a.err, n.wire(context.WithoutCancel(ctx)))
 		}
-		n.s.mu.Lock()
-		err := fn()
-		n.s.mu.Unlock()
-		done <- errors.Join(err, n.wire(context.WithoutCancel(ctx)))
+		done <- a
 	})
 	select {
-	case err := <-done:
-		return err
+	case a := <-done:
+		return a.value, a.err
 	case <-ctx.Done():
-		return ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }
 
+type nothing struct{}
+
 func (n *node) join(ctx context.Context, r store.Replica) error {
-	return n.call(ctx, func() error {
+	_, err := call(ctx, n, func() (nothing, error) {
 		n.s.replicas[r.ID] = &r
-		return nil
+		return nothing{}, nil
 	})
+	return err
 }
 
 // beat applies what it read before it commits the renewal, as storeFleet does.
 func (n *node) beat(ctx context.Context, id string, seen int64, apply func(news)) error {
-	var heard news
-	if err := n.call(ctx, func() error {
+	heard, err := call(ctx, n, func() (heard news, err error) {
 		heard.last = n.s.n
 		if seen >= 0 {
 			for _, c := range n.s.log[seen:] {
 				heard.keys = append(heard.keys, c.KeyID)
 			}
 		}
-		return nil
-	}); err != nil {
+		return heard, nil
+	})
+	if err != nil {
 		return err
 	}
 	apply(heard)
-	return n.call(ctx, func() error {
+	_, err = call(ctx, n, func() (nothing, error) {
 		r := n.s.replicas[id]
 		if r == nil {
-			return store.ErrNotFound
+			return nothing{}, store.ErrNotFound
 		}
 		r.Applied, r.Renewals = heard.last, r.Renewals+1
-		return nil
+		return nothing{}, nil
 	})
+	return err
 }
 
-func (n *node) members(ctx context.Context) (all []store.Replica, last int64, err error) {
-	err = n.call(ctx, func() error {
+func (n *node) members(ctx context.Context) ([]store.Replica, int64, error) {
+	type seen struct {
+		all  []store.Replica
+		last int64
+	}
+	a, err := call(ctx, n, func() (s seen, err error) {
 		for _, r := range n.s.replicas {
-			all = append(all, *r)
+			s.all = append(s.all, *r)
 		}
-		last = n.s.n
-		return nil
+		s.last = n.s.n
+		return s, nil
 	})
-	return all, last, err
+	return a.all, a.last, err
 }
 
 func (n *node) remove(ctx context.Context, id string, renewals int64) error {
-	return n.call(ctx, func() error {
+	_, err := call(ctx, n, func() (nothing, error) {
 		if r := n.s.replicas[id]; r == nil || r.Renewals != renewals {
-			return store.ErrNotFound
+			return nothing{}, store.ErrNotFound
 		}
 		delete(n.s.replicas, id)
-		return nil
+		return nothing{}, nil
 	})
+	return err
 }
 
 func (n *node) apply(heard news) {
@@ -270,15 +284,14 @@ func (n *node) check(ctx context.Context) {
 	got, known := n.kept[key]
 	n.mu.Unlock()
 	if !known {
-		var at int64
-		if err := n.call(ctx, func() error {
-			got, at = n.s.keys[key], n.s.n
-			return nil
-		}); err != nil {
+		type row struct{ state, at int64 }
+		read, err := call(ctx, n, func() (row, error) { return row{n.s.keys[key], n.s.n}, nil })
+		if err != nil {
 			return
 		}
+		got = read.state
 		n.mu.Lock()
-		if at >= n.seen {
+		if read.at >= n.seen {
 			n.kept[key] = got
 		}
 		n.mu.Unlock()
@@ -298,14 +311,13 @@ func (n *node) change(ctx context.Context) {
 	<-time.After(n.s.between(0, 400*time.Millisecond))
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	var number int64
-	if err := n.call(ctx, func() error {
+	number, err := call(ctx, n, func() (int64, error) {
 		n.s.n++
-		number = n.s.n
-		n.s.keys[key] = number
-		n.s.log = append(n.s.log, store.Change{N: number, KeyID: key})
-		return nil
-	}); err != nil {
+		n.s.keys[key] = n.s.n
+		n.s.log = append(n.s.log, store.Change{N: n.s.n, KeyID: key})
+		return n.s.n, nil
+	})
+	if err != nil {
 		return
 	}
 	for _, other := range n.s.nodes { // as NOTIFY does, mostly

@@ -142,16 +142,16 @@ func (l *load) one(ctx context.Context, who int) {
 	verb, o := "check", outcome{}
 	switch p := rand.IntN(100); {
 	case last >= loadUses:
-		verb, o = "delete", l.change(ctx, func(c *client.Client) error {
+		verb, o = "delete", l.change(ctx, func(ctx context.Context, c *client.Client) error {
 			return c.DeleteKey(ctx, "acme", k.id, client.DeleteKeyOptions{AcknowledgeRecentUse: true})
 		})
 	case p < 5:
-		verb, o = "disable", l.change(ctx, func(c *client.Client) error {
+		verb, o = "disable", l.change(ctx, func(ctx context.Context, c *client.Client) error {
 			_, err := c.DisableKey(ctx, "acme", k.id, "")
 			return err
 		})
 	case p < 12:
-		verb, o = "enable", l.change(ctx, func(c *client.Client) error {
+		verb, o = "enable", l.change(ctx, func(ctx context.Context, c *client.Client) error {
 			_, err := c.EnableKey(ctx, "acme", k.id, "")
 			return err
 		})
@@ -173,7 +173,7 @@ func (l *load) one(ctx context.Context, who int) {
 
 func (l *load) create(ctx context.Context, who, place int) {
 	var made *shared
-	_ = l.change(ctx, func(c *client.Client) error {
+	_ = l.change(ctx, func(ctx context.Context, c *client.Client) error {
 		k, s, err := c.CreateKey(ctx, "acme", api.CreateKeyRequest{Name: fmt.Sprintf("k-%d-%d", who, l.history.now())})
 		if err == nil {
 			made = &shared{id: k.ID, secrets: []string{s.Reveal()}}
@@ -194,14 +194,14 @@ func (l *load) create(ctx context.Context, who, place int) {
 func (l *load) rotate(ctx context.Context, k *shared) outcome {
 	var opened api.RotationEnvelope
 	var fresh secret.Secret
-	o := l.change(ctx, func(c *client.Client) (err error) {
+	o := l.change(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		opened, fresh, err = c.OpenRotation(ctx, "acme", k.id, "", api.OpenRotationRequest{Emergency: true})
 		return err
 	})
 	if o.accepted {
 		o.version = opened.Rotation.NewVersion
 		// What is open now would be joined by the next one; to promote it changes nothing that a check sees.
-		_ = l.change(ctx, func(c *client.Client) error {
+		_ = l.change(ctx, func(ctx context.Context, c *client.Client) error {
 			_, err := c.PromoteRotation(ctx, "acme", k.id, opened.Rotation.ID, api.PromoteRequest{GraceSeconds: new(int64)})
 			return err
 		})
@@ -216,7 +216,7 @@ func (l *load) rotate(ctx context.Context, k *shared) outcome {
 }
 
 // change makes a change once, at any service, and says what became of it.
-func (l *load) change(ctx context.Context, fn func(*client.Client) error) outcome {
+func (l *load) change(ctx context.Context, fn func(context.Context, *client.Client) error) outcome {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // one that is paused must not keep everybody
 	defer cancel()
 	c, err := client.New(client.Config{URL: l.url(), Token: l.session, Once: true})
@@ -224,7 +224,7 @@ func (l *load) change(ctx context.Context, fn func(*client.Client) error) outcom
 		l.t.Error(err)
 		return outcome{unknown: true}
 	}
-	err = fn(c)
+	err = fn(ctx, c)
 	refused := (*client.Error)(nil)
 	switch {
 	case err == nil:

@@ -58,7 +58,6 @@ type cluster struct {
 	server *pgtest.Server
 	nodes  []*node
 
-	mu                        sync.Mutex
 	killed, paused, cut, lost int
 }
 
@@ -154,7 +153,7 @@ func (c *cluster) any() string {
 
 // trouble makes trouble until ctx ends, and then none is left.
 func (c *cluster) trouble(ctx context.Context) {
-	for i := 0; ; i++ {
+	for i := 0; !c.Failed(); i++ {
 		n := c.nodes[rand.IntN(len(c.nodes))]
 		switch i % 4 {
 		case 0:
@@ -179,7 +178,7 @@ func (c *cluster) trouble(ctx context.Context) {
 			if i%8 == 3 {
 				c.server.Stop(c.T, syscall.SIGKILL)
 				c.rest(ctx, 100, 500)
-				c.server.Start(c.T)
+				c.server.Start(c.T) //nolint:contextcheck // it is to start whatever has ended
 				c.lost++
 			}
 		}
@@ -199,7 +198,7 @@ func (*cluster) rest(ctx context.Context, least, most int) {
 
 // again starts a replica, as often as it takes: the database may be away.
 func (c *cluster) again(n *node) {
-	for until := time.Now().Add(wait); ; {
+	for until := time.Now().Add(3 * wait); ; {
 		err := n.tryStart()
 		if err == nil {
 			break
