@@ -25,7 +25,7 @@ func eventTypes() []string {
 		"session.created", "session.ended", "session.refused", "token.created", "token.revoked",
 		"member.invited", "member.joined", "member.role_changed", "member.removed", "invitation.withdrawn",
 		"account.password_set", "account.identity_bound", "sign_in.refused", "device.approved", "device.denied", "org.created",
-		"trust.created", "trust.deleted", "trust.used", "trust.refused",
+		"trust.created", "trust.deleted", "trust.used", "trust.refused", "revocation.replayed",
 	}
 }
 

@@ -29,7 +29,7 @@ func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Conf
 	if err := checkClock(cfg.Now()); err != nil {
 		return nil, err
 	}
-	db, material, err := openStore(ctx, dir, database)
+	db, material, err := openStore(ctx, dir, database, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Conf
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store: %w", err), db.Close())
 	}
-	return &domain{core: service, store: db}, nil
+	return &domain{core: service, store: cfg.Store}, nil
 }
 
 // close writes what core still holds and closes the store.

@@ -13,6 +13,7 @@ import (
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/internal/store/postgres"
+	"github.com/keyfob/keyfob/internal/store/revoked"
 	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
@@ -40,13 +41,16 @@ func parseDatabase(raw string) (postgres.Config, error) {
 }
 
 // openStore opens the database and the material that goes with it: the file in the data directory, or the server that the URL names.
-func openStore(ctx context.Context, dir dataDir, database string) (db store.Store, m core.Material, err error) {
+func openStore(ctx context.Context, dir dataDir, database string, cfg core.Config) (db store.Store, m core.Material, err error) {
 	if database == "" {
 		if m, err = dir.material(); err != nil {
 			return nil, m, err
 		}
 		if db, err = sqlite.Open(ctx, dir.database()); err != nil {
 			return nil, m, unusableStore(err)
+		}
+		if db, err = logRevocations(ctx, dir, db, cfg); err != nil {
+			return nil, m, err
 		}
 		return db, m, nil
 	}
@@ -61,6 +65,17 @@ func openStore(ctx context.Context, dir dataDir, database string) (db store.Stor
 		return nil, m, errors.Join(err, db.Close())
 	}
 	return db, m, nil
+}
+
+// logRevocations keeps what is revoked beside the database, for restores.
+func logRevocations(ctx context.Context, dir dataDir, db store.Store, cfg core.Config) (store.Store, error) {
+	log, err := revoked.Open(ctx, dir.file(revocationsFile), cfg.Now)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return revoked.Wrap(db, log, func(err error) {
+		cfg.Log.Warn("a restore will leave a key closed that was opened", "error", err)
+	}), nil
 }
 
 // sharedMaterial reads the material of a database that is elsewhere, and makes it while that has none.

@@ -24,6 +24,8 @@ const (
 	pepperFile   = "pepper.key"
 	lockFile     = "keyfobd.lock"
 	serviceFile  = "service.json"
+
+	revocationsFile = "revocations.log"
 )
 
 // dataDir is the absolute path of a directory that holds everything of one service.

@@ -187,7 +187,7 @@ func TestManyFirstStartsAtOnce(t *testing.T) {
 		}
 	}
 	service.end()
-	if left := listing(t, dir); len(left) > 4 {
+	if left := listing(t, dir); len(left) > 6 {
 		t.Errorf("files %v", left)
 	}
 	for _, name := range []string{"master.key", "pepper.key"} {

@@ -3,6 +3,7 @@ package serve
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +24,15 @@ type Options struct {
 func NewCmdServe(f *cliutil.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	opts := &Options{Executable: f.Executable, Environ: f.Environ, Exec: localservice.Exec}
 	return &cobra.Command{
-		Use:   "serve [FLAGS]",
+		Use:   "serve [COMMAND] [FLAGS]",
 		Short: "Run the service (keyfobd) with the same flags",
-		Long:  "Run the service. The flags are those of `keyfobd serve`, which this command becomes.",
+		Long: `Run the service. The flags are those of "keyfobd serve", which this command becomes.
+
+A word instead of a flag is one of keyfobd's other commands: "keyfob serve backup FILE" is "keyfobd backup FILE". List them with
+"keyfob serve help".`,
 		Example: `$ keyfob serve
 $ keyfob serve --listen 127.0.0.1:8080 --data-dir /var/lib/keyfob
+$ keyfob serve backup /backup/keyfob.bak
 $ keyfob serve --help`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,5 +47,9 @@ func serveRun(ctx context.Context, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	return opts.Exec(ctx, program, append([]string{"serve"}, opts.Args...), opts.Environ())
+	args := opts.Args
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		args = append([]string{"serve"}, args...)
+	}
+	return opts.Exec(ctx, program, args, opts.Environ())
 }
