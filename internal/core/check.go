@@ -21,13 +21,17 @@ type Caller struct {
 	ExpiresAt time.Time // when the key, or the secret that was presented, ends; zero: never
 	// SecretVersion is the version of the secret that was presented.
 	SecretVersion int
+	// Rate is what is left of the key's rate limit, once this request has passed.
+	Rate Rate
 }
 
 // Admit says whose key was presented, and notes its use. It is the check that every request with a key goes through: one that
 // begins after a key was disabled or deleted is refused. With org, a slug or an id, a key of another one is CodeForbidden.
 //
 // A missing, malformed, unknown or deleted key gets one and the same CodeUnauthenticated. Who holds the true secret of a
-// disabled or expired key is told so: CodeKeyDisabled, CodeKeyExpired.
+// disabled or expired key is told so: CodeKeyDisabled, CodeKeyExpired. CodeRateLimited: the key was used as often as it may be; that
+// is no use of it. CodeTooManyTries in the place of CodeUnauthenticated: too many such keys came from from.Address. A valid key
+// passes all the same, since those who send junk may share their address with those who don't.
 func (s *Service) Admit(ctx context.Context, presented, org string, from Origin) (Caller, error) {
 	return s.admit(ctx, presented, from, func(o Org) error {
 		if org != "" && org != o.Slug && org != o.ID {
@@ -103,14 +107,14 @@ func (s *Service) Self(ctx context.Context, in Caller) (Key, error) {
 func (s *Service) admit(ctx context.Context, presented string, from Origin, within func(Org) error) (Caller, error) {
 	parsed, err := secret.Parse(secret.Key, presented)
 	if err != nil {
-		return Caller{}, s.unknown
+		return Caller{}, s.failed(from)
 	}
 	h, err := s.index.hold(ctx, s.digests.Digest(parsed))
 	if err != nil {
 		return Caller{}, fmt.Errorf("look up a key: %w", err)
 	}
 	if h.state == holdUnknown || h.state == holdGone {
-		return Caller{}, s.unknown
+		return Caller{}, s.failed(from)
 	}
 	if err := within(*h.org); err != nil {
 		return Caller{}, err
@@ -119,11 +123,26 @@ func (s *Service) admit(ctx context.Context, presented string, from Origin, with
 	if err := h.refusal(now); err != nil {
 		return Caller{}, err
 	}
+	var left Rate
+	if h.rate != (store.RateLimit{}) {
+		var passes bool
+		if left, passes = s.rates.take(h.keyID, h.rate, now); !passes {
+			return Caller{}, limited(h.name, left)
+		}
+	}
 	s.usage.record(h.keyID, h.version, now, Origin{AddressPrefix: brief(from.AddressPrefix), Agent: brief(from.Agent)})
 	if h.state == holdAwaited {
 		s.sweep.nextUsed(h.keyID)
 	}
-	return Caller{Org: *h.org, KeyID: h.keyID, KeyName: h.name, ExpiresAt: h.ends(), SecretVersion: h.version}, nil
+	return Caller{Org: *h.org, KeyID: h.keyID, KeyName: h.name, ExpiresAt: h.ends(), SecretVersion: h.version, Rate: left}, nil
+}
+
+// failed is the answer to a key that opens nothing. Neither costs memory.
+func (s *Service) failed(from Origin) error {
+	if from.Address.IsValid() && s.failures.add(from.Address, s.now()) {
+		return s.guessing
+	}
+	return s.unknown
 }
 
 // holder returns the key that the secret with this digest is of. A retired secret is among its secrets, too, if it was presented.

@@ -55,7 +55,8 @@ func (s *Service) key(k store.Key, now time.Time) Key {
 	out := Key{
 		ID: k.ID, OrgID: k.OrgID, Name: k.Name, Status: statusOf(k, now), CreatedAt: k.CreatedAt, CreatedBy: actorOf(k.CreatedBy),
 		UpdatedAt: k.UpdatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, Tags: maps.Clone(k.Tags), Revision: k.Revision,
-		Secrets: make([]SecretVersion, len(k.Secrets)),
+		RateLimit: wireRate(k.Rate),
+		Secrets:   make([]SecretVersion, len(k.Secrets)),
 	}
 	for i, v := range k.Secrets {
 		used := v.LastUsedAt

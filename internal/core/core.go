@@ -56,6 +56,9 @@ type Service struct {
 	replica   *replica // nil: this service is alone on its store
 	digests   *secret.Digester
 	unknown   error // the one answer to a key that opens nothing
+	rates     *rates
+	failures  *failures
+	guessing  error // the answer in its place to who sent too many
 }
 
 const newTimeout = 10 * time.Second
@@ -84,6 +87,7 @@ func New(cfg Config) (*Service, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.index, s.digests, s.unknown = newIndex(s.view), secret.NewDigester(keys.Pepper[:]), unknownKey()
+	s.rates, s.failures, s.guessing = newRates(), newFailures(s.now()), tooManyFailures()
 	ctx, cancel := context.WithTimeout(context.Background(), newTimeout)
 	defer cancel()
 	if err := s.claim(ctx); err != nil {

@@ -18,13 +18,17 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 		return Key{}, secret.Secret{}, false, err
 	}
 	expires, late := checkExpiry(in.ExpiresAt, now)
+	rate, err := normalRate(in.RateLimit)
+	if err != nil {
+		return Key{}, secret.Secret{}, false, err
+	}
 	id, err := newID(keyPrefix)
 	if err != nil {
 		return Key{}, secret.Secret{}, false, err
 	}
 	row := store.Key{
 		ID: id, Name: in.Name, FoldedName: fold(in.Name), Tags: in.Tags, CreatedAt: now, CreatedBy: p.Actor().row(),
-		UpdatedAt: now, ExpiresAt: expires, Revision: 1,
+		UpdatedAt: now, ExpiresAt: expires, Revision: 1, Rate: rate,
 	}
 	sec = secret.New(secret.Key)
 	err = s.update(ctx, func(tx store.Tx) error {
@@ -104,5 +108,9 @@ func (s *Service) addKey(tx store.Tx, p Principal, org store.Org, row *store.Key
 	if err := tx.AddKey(*row, add); err != nil {
 		return nameTaken(row.Name, err)
 	}
-	return s.addEvent(tx, keyEvent("key.created", p, *row, map[string]string{"name": row.Name, "hint": add.Hint}))
+	facts := map[string]string{"name": row.Name, "hint": add.Hint}
+	if row.Rate != (store.RateLimit{}) {
+		facts["rate_limit"] = wireRate(row.Rate).String()
+	}
+	return s.addEvent(tx, keyEvent("key.created", p, *row, facts))
 }

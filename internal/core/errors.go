@@ -20,8 +20,10 @@ type Error struct {
 	// LastUsedAt and Calls24h come with api.CodeKeyRecentlyUsed.
 	LastUsedAt time.Time
 	Calls24h   int64
-	// RetryAfter comes with api.CodeTooManyTries: until then every try is refused.
+	// RetryAfter comes with api.CodeTooManyTries and api.CodeRateLimited: until then every try is refused.
 	RetryAfter time.Duration
+	// Rate comes with api.CodeRateLimited.
+	Rate Rate
 
 	err error
 }

@@ -16,8 +16,9 @@ type hold struct {
 	version    int // of the secret
 	disabled   bool
 	state      holdState
-	keyEnds    time.Time // zero: never
-	secretEnds time.Time // zero: never
+	keyEnds    time.Time       // zero: never
+	secretEnds time.Time       // zero: never
+	rate       store.RateLimit // zero: none
 }
 
 type holdState uint8
@@ -36,7 +37,7 @@ func holdOf(h store.Holder) hold {
 	org := orgOf(h.Org)
 	out := hold{
 		org: &org, keyID: h.Key.ID, name: h.Key.Name, version: h.Version, disabled: h.Key.Disabled, state: holdOpens,
-		keyEnds: h.Key.ExpiresAt, secretEnds: v.ExpiresAt,
+		keyEnds: h.Key.ExpiresAt, secretEnds: v.ExpiresAt, rate: h.Key.Rate,
 	}
 	switch {
 	case !known || !h.Key.DeletedAt.IsZero():

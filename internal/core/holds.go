@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/keyfob/keyfob/internal/store"
 )
 
 const (
@@ -36,7 +38,7 @@ func head[D ~string | ~[]byte](digest D) uint64 {
 }
 
 // A blob is: the digest, flags, the length of the key's id, that of id and name, the number of the org, the version of the secret;
-// with blobEnds two times in microseconds; the id and the name.
+// with blobEnds two times in microseconds; with blobLimited how many requests pass in how many seconds; the id and the name.
 const (
 	blobFlags   = 32
 	blobIDLen   = 33
@@ -45,9 +47,11 @@ const (
 	blobVersion = 40
 	blobFixed   = 44
 	blobTimes   = 16
+	blobRate    = 8
 
 	blobDisabled = 1 << 4 // beside the state
 	blobEnds     = 1 << 5
+	blobLimited  = 1 << 6
 	blobState    = blobDisabled - 1
 )
 
@@ -69,6 +73,9 @@ func (s *holds) get(digest [32]byte) (h hold, found bool) {
 	if flags&blobEnds != 0 {
 		h.keyEnds, h.secretEnds, text = timeAt(text), timeAt(text[8:]), text[blobTimes:]
 	}
+	if flags&blobLimited != 0 {
+		h.rate, text = store.RateLimit{Requests: int64(le32(text)), Seconds: int64(le32(text[4:]))}, text[blobRate:]
+	}
 	id := int(blob[blobIDLen])
 	h.keyID, h.name = text[:id], text[id:le16(blob[blobTextLen:])]
 	return h, true
@@ -88,7 +95,7 @@ func (s *holds) put(digest [32]byte, h hold) {
 		org = len(s.orgs)
 		s.orgs, s.orgAt[h.org.ID] = append(s.orgs, h.org), org
 	}
-	var fixed [blobFixed + blobTimes]byte
+	var fixed [blobFixed + blobTimes + blobRate]byte
 	b := append(fixed[:0], digest[:]...)
 	flags := byte(h.state)
 	if h.disabled {
@@ -98,6 +105,10 @@ func (s *holds) put(digest [32]byte, h hold) {
 	if ends {
 		flags |= blobEnds
 	}
+	limited := h.rate != store.RateLimit{}
+	if limited {
+		flags |= blobLimited
+	}
 	text := h.keyID + h.name
 	b = append(b, flags, byte(len(h.keyID)))                   //nolint:gosec // as was looked at above
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // likewise
@@ -105,6 +116,10 @@ func (s *holds) put(digest [32]byte, h hold) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.version)) //nolint:gosec // versions count from 1
 	if ends {
 		b = appendTime(appendTime(b, h.keyEnds), h.secretEnds)
+	}
+	if limited {
+		b = binary.LittleEndian.AppendUint32(b, uint32(h.rate.Requests)) //nolint:gosec // normalRate has bounds for both
+		b = binary.LittleEndian.AppendUint32(b, uint32(h.rate.Seconds))  //nolint:gosec // likewise
 	}
 	size := (len(b) + len(text) + blobUnit - 1) / blobUnit * blobUnit
 	c := s.room(size)
@@ -147,6 +162,9 @@ func (s *holds) evict(n int) {
 		size := blobFixed + int(le16(blob[blobTextLen:]))
 		if blob[blobFlags]&blobEnds != 0 {
 			size += blobTimes
+		}
+		if blob[blobFlags]&blobLimited != 0 {
+			size += blobRate
 		}
 		unit += (size + blobUnit - 1) / blobUnit
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyfob/keyfob/internal/store"
 )
 
 func digestOf(n int) [32]byte { return sha256.Sum256([]byte(strconv.Itoa(n))) }
@@ -21,6 +23,9 @@ func testHold(n int) hold {
 	}
 	if n%5 == 0 {
 		h.keyEnds = time.UnixMicro(int64(n) + 1).UTC()
+	}
+	if n%3 == 0 {
+		h.rate = store.RateLimit{Requests: int64(n) + 1, Seconds: 86_400}
 	}
 	if n%11 == 0 {
 		h.secretEnds = time.UnixMicro(-int64(n) - 1).UTC()

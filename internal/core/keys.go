@@ -12,7 +12,7 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-// UpdateKey changes name, tags and expiry. Tags are replaced as a whole. With ifRevision the key must still have that
+// UpdateKey changes name, tags, expiry and rate limit. Tags are replaced as a whole. With ifRevision the key must still have that
 // revision, else CodePreconditionFailed. A patch that changes nothing leaves revision and events alone.
 func (s *Service) UpdateKey(ctx context.Context, p Principal, org, ref string, patch KeyPatch, ifRevision int64) (Key, error) {
 	patch, err := checkPatch(patch, s.now())
@@ -219,6 +219,11 @@ func checkPatch(patch KeyPatch, now time.Time) (KeyPatch, error) {
 		}
 		patch.ExpiresAt = &at
 	}
+	if patch.RateLimit != nil {
+		if _, err := normalRate(*patch.RateLimit); err != nil {
+			return patch, err
+		}
+	}
 	return patch, nil
 }
 
@@ -238,6 +243,13 @@ func applyPatch(k *store.Key, patch KeyPatch) []change {
 		updated["expires_at"] = "never"
 		if !k.ExpiresAt.IsZero() {
 			updated["expires_at"] = k.ExpiresAt.Format(time.RFC3339)
+		}
+	}
+	if patch.RateLimit != nil && *patch.RateLimit != wireRate(k.Rate) {
+		k.Rate = store.RateLimit{Requests: patch.RateLimit.Requests, Seconds: patch.RateLimit.PerSeconds}
+		updated["rate_limit"] = "none"
+		if k.Rate != (store.RateLimit{}) {
+			updated["rate_limit"] = patch.RateLimit.String()
 		}
 	}
 	if len(updated) > 0 {

@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -167,13 +168,15 @@ func TestOwnChangesKeepTheRest(t *testing.T) {
 func TestChecksAllocateNothing(t *testing.T) { // not parallel: it counts allocations
 	f := newFixture(t)
 	_, sec := f.create(core.NewKey{Name: "ci"})
-	whole, from := sec.Reveal(), core.Origin{AddressPrefix: "192.0.2.0/24", Agent: "test"}
+	_, limited := f.create(core.NewKey{Name: "limited", RateLimit: api.RateLimit{Requests: 1_000_000, PerSeconds: 1}})
+	whole, from := sec.Reveal(), core.Origin{AddressPrefix: "192.0.2.0/24", Agent: "test", Address: netip.MustParseAddr("192.0.2.1")}
 	f.remembered(f.svc)
 	for name, tt := range map[string]struct {
 		presented     string
 		opens, hashed bool
 	}{
 		"valid":     {whole, true, true},
+		"limited":   {limited.Reveal(), true, true},
 		"unknown":   {secret.New(secret.Key).Reveal(), false, true},
 		"cut short": {whole[:len(whole)-1], false, false},
 		"mistyped":  {whole[:len(whole)-2] + "00", false, false},

@@ -42,7 +42,8 @@ func (s *Service) repeatOf(org store.Org, p Principal, in NewKey) (repeat, error
 		Name      string
 		Tags      map[string]string
 		ExpiresAt int64
-	}{in.Name, in.Tags, micro(in.ExpiresAt).UnixMicro()}) // a map's members are sorted
+		RateLimit api.RateLimit `json:",omitzero"`
+	}{in.Name, in.Tags, micro(in.ExpiresAt).UnixMicro(), in.RateLimit}) // a map's members are sorted
 	if err != nil {
 		return repeat{}, err
 	}

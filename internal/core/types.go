@@ -1,6 +1,7 @@
 package core
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -71,7 +72,8 @@ type Key struct {
 	LastUsedAt  time.Time // zero: never
 	Tags        map[string]string
 	Recoverable bool
-	Revision    int64 // counts up with every change; what an ETag is made of
+	RateLimit   api.RateLimit // zero: none
+	Revision    int64         // counts up with every change; what an ETag is made of
 	Secrets     []SecretVersion
 }
 
@@ -95,12 +97,14 @@ type SecretVersion struct {
 	LastUsedAt time.Time // zero: never
 }
 
-// Origin is where a request came from, as far as use tracking keeps it: never more than this.
+// Origin is where a request came from: what use tracking keeps of it, never more, and the address that failed checks count for.
 type Origin struct {
 	// AddressPrefix is the caller's network: /24 for IPv4, /48 for IPv6.
 	AddressPrefix string
 	// Agent is the first product token of User-Agent, printable, at most 64 characters.
 	Agent string
+	// Address is whose failed checks of keys these are; the zero Addr: nobody's. It is not kept.
+	Address netip.Addr
 }
 
 // KeyPage is one page of keys. An empty NextToken says that it is the last.
@@ -125,7 +129,8 @@ type ListKeys struct {
 type NewKey struct {
 	Name      string
 	Tags      map[string]string
-	ExpiresAt time.Time // zero: never
+	ExpiresAt time.Time     // zero: never
+	RateLimit api.RateLimit // zero: none
 	// Idempotency makes the request one that can be made again: 1 to 255 printable ASCII characters of the caller's choice, or
 	// empty. The same user gets the same key and secret for it for 24 hours.
 	Idempotency string
@@ -156,7 +161,8 @@ type CallerUse struct {
 type KeyPatch struct {
 	Name      *string
 	Tags      *map[string]string
-	ExpiresAt *time.Time // zero time: take the expiry off
+	ExpiresAt *time.Time     // zero time: take the expiry off
+	RateLimit *api.RateLimit // zero: take the limit off
 }
 
 // Event is one thing that happened; it never holds a secret.

@@ -168,8 +168,12 @@ type Key struct {
 	DeletedAt  time.Time
 	LastUsedAt time.Time // of any of its secrets; written by RecordUses alone
 	Revision   int64     // starts at 1
+	Rate       RateLimit // zero: none
 	Secrets    []Secret  // by version; read, never written with the key
 }
+
+// RateLimit is how many requests a key lets through in how many seconds.
+type RateLimit struct{ Requests, Seconds int64 }
 
 // States of a secret.
 const (

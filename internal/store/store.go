@@ -142,7 +142,7 @@ type Tx interface {
 	// ActiveKey returns, of the keys that are neither deleted nor disabled nor expired at now and whose current secret has
 	// a sealed copy, the one that was used last; failing any use, the one with the greatest id.
 	ActiveKey(orgID string, now time.Time) (Key, error)
-	// UpdateKey writes name, folded name, disabled, tags, expiry and update time and counts the revision up, if the
+	// UpdateKey writes name, folded name, disabled, tags, expiry, rate limit and update time and counts the revision up, if the
 	// revision is still k.Revision; else ErrConflict. The secrets stay as they are.
 	UpdateKey(k Key) error
 	// DeleteKey marks a key deleted under the same condition and wipes the sealed copies of its secrets, those in answers too.

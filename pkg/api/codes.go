@@ -40,6 +40,7 @@ const (
 	CodeBodyTooLarge       Code = "body-too-large"
 	CodeUnsupportedMedia   Code = "unsupported-media-type"
 	CodeTooManyTries       Code = "too-many-tries"
+	CodeRateLimited        Code = "rate-limited"
 	CodeInternal           Code = "internal"
 	CodeUnavailable        Code = "unavailable"
 	CodeReplicaStale       Code = "replica-stale"
@@ -85,6 +86,7 @@ func Codes() []CodeInfo {
 		{CodeBodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large"},
 		{CodeUnsupportedMedia, http.StatusUnsupportedMediaType, "The body must be JSON"},
 		{CodeTooManyTries, http.StatusTooManyRequests, "Too many tries"},
+		{CodeRateLimited, http.StatusTooManyRequests, "The key's rate limit is reached"},
 		{CodeInternal, http.StatusInternalServerError, "The service failed"},
 		{CodeUnavailable, http.StatusServiceUnavailable, "The service is not available"},
 		{CodeReplicaStale, http.StatusServiceUnavailable, "The replica may not know of a change"},

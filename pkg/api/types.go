@@ -65,6 +65,7 @@ type Key struct {
 	LastUsedAt  *time.Time        `json:"last_used_at"`
 	Tags        map[string]string `json:"tags"`
 	Recoverable bool              `json:"recoverable"`
+	RateLimit   *RateLimit        `json:"rate_limit"` // nil: none
 	Secrets     []SecretInfo      `json:"secrets"`
 }
 
@@ -100,6 +101,7 @@ type CreateKeyRequest struct {
 	Name      string            `json:"name"`
 	Tags      map[string]string `json:"tags,omitempty"`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+	RateLimit *RateLimit        `json:"rate_limit,omitempty"`
 }
 
 // UpdateKeyRequest is a merge patch (RFC 7396): what is nil stays as it is. Tags replaces all tags.
@@ -107,6 +109,7 @@ type UpdateKeyRequest struct {
 	Name      *string            `json:"name,omitempty"`
 	Tags      *map[string]string `json:"tags,omitempty"`
 	ExpiresAt *NullTime          `json:"expires_at,omitempty"`
+	RateLimit *NullRateLimit     `json:"rate_limit,omitempty"`
 }
 
 // NullTime is a time or JSON null, so that a merge patch can tell "take it off" (Valid false) from "leave it" (nil pointer).
@@ -181,6 +184,8 @@ type Verification struct {
 	Code  Code         `json:"code"` // why not; empty if it may
 	Key   *VerifiedKey `json:"key"`  // nil unless it may
 	Org   *Org         `json:"org"`  // likewise
+	// RateLimit is what is left of the key's limit, also when that is why it may not pass; nil: it has none.
+	RateLimit *RateLeft `json:"rate_limit"`
 }
 
 // VerifiedKey is what a program learns of a key that it verified.

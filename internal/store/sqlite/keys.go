@@ -9,7 +9,8 @@ import (
 )
 
 const keyColumns = `k.id, k.org_id, k.name, k.folded_name, k.disabled, k.tags, k.created_at,
-	k.created_by_type, k.created_by_id, k.created_by_name, k.updated_at, k.expires_at, k.deleted_at, nullif(k.used_at, 0), k.revision`
+	k.created_by_type, k.created_by_id, k.created_by_name, k.updated_at, k.expires_at, k.deleted_at, nullif(k.used_at, 0), k.revision,
+	k.rate_requests, k.rate_seconds`
 
 func keyInto(k *store.Key) []any {
 	return []any{
@@ -22,6 +23,7 @@ func keyInto(k *store.Key) []any {
 		moment{&k.DeletedAt},
 		moment{&k.LastUsedAt},
 		&k.Revision,
+		&k.Rate.Requests, &k.Rate.Seconds,
 	}
 }
 
@@ -32,10 +34,11 @@ func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
 		return err
 	}
 	const q = `INSERT INTO keys (id, org_id, name, folded_name, disabled, tags, created_at,
-		created_by_type, created_by_id, created_by_name, updated_at, expires_at, revision)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+		created_by_type, created_by_id, created_by_name, updated_at, expires_at, revision, rate_requests, rate_seconds)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 	err = t.exec("key", q, k.ID, k.OrgID, k.Name, k.FoldedName, k.Disabled, tags, micros(k.CreatedAt),
-		k.CreatedBy.Type, k.CreatedBy.ID, k.CreatedBy.Name, micros(k.UpdatedAt), orNull(k.ExpiresAt), k.Revision)
+		k.CreatedBy.Type, k.CreatedBy.ID, k.CreatedBy.Name, micros(k.UpdatedAt), orNull(k.ExpiresAt), k.Revision,
+		k.Rate.Requests, k.Rate.Seconds)
 	if err != nil {
 		return err
 	}
@@ -164,9 +167,10 @@ func (t *tx) UpdateKey(k store.Key) error {
 	if err != nil {
 		return err
 	}
-	const q = `UPDATE keys SET name = $3, folded_name = $4, disabled = $5, tags = $6, expires_at = $7, updated_at = $8, revision = revision + 1
-		WHERE id = $1 AND revision = $2 AND deleted_at IS NULL`
-	err = t.change("key", store.ErrConflict, q, k.ID, k.Revision, k.Name, k.FoldedName, k.Disabled, tags, orNull(k.ExpiresAt), micros(k.UpdatedAt))
+	const q = `UPDATE keys SET name = $3, folded_name = $4, disabled = $5, tags = $6, expires_at = $7, updated_at = $8,
+		rate_requests = $9, rate_seconds = $10, revision = revision + 1 WHERE id = $1 AND revision = $2 AND deleted_at IS NULL`
+	err = t.change("key", store.ErrConflict, q, k.ID, k.Revision, k.Name, k.FoldedName, k.Disabled, tags, orNull(k.ExpiresAt), micros(k.UpdatedAt),
+		k.Rate.Requests, k.Rate.Seconds)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ func testKey(_ *testing.T, f *fixture) {
 	acme, beta := f.org("acme"), f.org("beta")
 	plain := f.key(acme.ID, "plain")
 	k, s := f.newKey(acme.ID, "Straße’s 鍵")
-	k.ExpiresAt, s.ExpiresAt, s.Sealed, k.Tags, k.Disabled = at(500), at(400), nil, nil, true
+	k.ExpiresAt, s.ExpiresAt, s.Sealed, k.Tags, k.Disabled, k.Rate = at(500), at(400), nil, nil, true, store.RateLimit{Requests: 100, Seconds: 60}
 	f.update(func(tx store.Tx) error { return tx.AddKey(k, s) })
 	k.Secrets = []store.Secret{shownSecret(s)}
 
@@ -76,12 +76,13 @@ func testUpdate(_ *testing.T, f *fixture) {
 	k := f.key(acme.ID, "ci")
 	stale := k
 	k.Name, k.FoldedName, k.Disabled, k.Tags, k.ExpiresAt, k.UpdatedAt = "CD", "cd", true, map[string]string{"a": "b"}, at(900), at(50)
+	k.Rate = store.RateLimit{Requests: 1_000_000, Seconds: 86_400}
 	f.update(func(tx store.Tx) error { return tx.UpdateKey(k) })
 	k.Revision = 2
 	f.equal("updated", f.getKey(acme.ID, k.ID), k)
 	f.updateErr(store.ErrConflict, func(tx store.Tx) error { return tx.UpdateKey(stale) })
 	f.updateErr(store.ErrConflict, func(tx store.Tx) error { return tx.DeleteKey(stale, at(51)) })
-	k.ExpiresAt, k.Disabled = time.Time{}, false
+	k.ExpiresAt, k.Disabled, k.Rate = time.Time{}, false, store.RateLimit{}
 	f.update(func(tx store.Tx) error { return tx.UpdateKey(k) })
 	k.Revision = 3
 	f.equal("without expiry", f.getKey(acme.ID, k.ID), k)

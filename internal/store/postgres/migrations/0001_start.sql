@@ -81,6 +81,8 @@ CREATE TABLE keys (
     deleted_at      BIGINT,
     revision        BIGINT NOT NULL,
     used_at         BIGINT NOT NULL DEFAULT 0,
+    rate_requests   BIGINT NOT NULL DEFAULT 0, -- it lets through in rate_seconds; 0: any number
+    rate_seconds    BIGINT NOT NULL DEFAULT 0,
     expires_order   BIGINT GENERATED ALWAYS AS (coalesce(expires_at, 9223372036854775807)) STORED
 );
 
@@ -381,7 +383,7 @@ BEGIN
 END $$;
 
 -- They run as late as can be: when the transaction is committed.
-CREATE CONSTRAINT TRIGGER key_changed AFTER UPDATE OF org_id, name, disabled, expires_at, deleted_at ON keys
+CREATE CONSTRAINT TRIGGER key_changed AFTER UPDATE OF org_id, name, disabled, expires_at, deleted_at, rate_requests, rate_seconds ON keys
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION log_key();
 
 CREATE CONSTRAINT TRIGGER key_removed AFTER DELETE ON keys
