@@ -39,6 +39,9 @@ func wireKey(k core.Key) api.Key {
 		ExpiresAt: wireTime(k.ExpiresAt), LastUsedAt: wireTime(k.LastUsedAt),
 		Tags: k.Tags, Recoverable: k.Recoverable, Secrets: []api.SecretInfo{},
 	}
+	if k.RateLimit != (api.RateLimit{}) {
+		out.RateLimit = &k.RateLimit
+	}
 	if out.Tags == nil {
 		out.Tags = map[string]string{}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/keyfob/keyfob/internal/core"
@@ -30,6 +31,7 @@ func (s *Server) gateway() access {
 		header[api.HeaderOrg] = of[0:1:1] // in their canonical form, as Set would find out
 		header[api.HeaderKeyID] = of[1:2:2]
 		header[api.HeaderKeyName] = of[2:3:3]
+		setRate(w, in.Rate)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}}
@@ -47,7 +49,9 @@ func (s *Server) admit(r *http.Request) (core.Caller, error) {
 	if err != nil {
 		return core.Caller{}, err
 	}
-	return s.Core.Admit(r.Context(), key, org, Origin(r))
+	from := Origin(r)
+	from.Address = failuresOf(r, authGateway)
+	return s.Core.Admit(r.Context(), key, org, from)
 }
 
 // queryOrg returns the org that the gateway lets in; empty: any.
@@ -79,7 +83,7 @@ func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	in, err := s.Core.Verify(r.Context(), p, presented, Origin(r))
 	var refusal *core.Error
 	if errors.As(err, &refusal) && isKeyRefusal(refusal.Code) {
-		return writeJSON(w, http.StatusOK, api.Verification{Code: refusal.Code})
+		return writeJSON(w, http.StatusOK, api.Verification{Code: refusal.Code, RateLimit: wireRate(refusal.Rate)})
 	}
 	if err != nil {
 		return err
@@ -87,10 +91,10 @@ func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	org := api.Org(in.Org)
 	return writeJSON(w, http.StatusOK, api.Verification{Valid: true, Org: &org, Key: &api.VerifiedKey{
 		ID: in.KeyID, Name: in.KeyName, ExpiresAt: wireTime(in.ExpiresAt), SecretVersion: in.SecretVersion,
-	}})
+	}, RateLimit: wireRate(in.Rate)})
 }
 
 // isKeyRefusal says that a check gave the code as the reason why a key may not pass.
 func isKeyRefusal(c api.Code) bool {
-	return c == api.CodeUnauthenticated || c == api.CodeKeyDisabled || c == api.CodeKeyExpired
+	return slices.Contains([]api.Code{api.CodeUnauthenticated, api.CodeKeyDisabled, api.CodeKeyExpired, api.CodeRateLimited}, c)
 }

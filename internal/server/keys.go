@@ -30,12 +30,16 @@ type keyBody struct {
 	Name      member[string]            `json:"name"`
 	Tags      member[map[string]string] `json:"tags"`
 	ExpiresAt member[time.Time]         `json:"expires_at"`
+	RateLimit member[api.RateLimit]     `json:"rate_limit"`
 }
 
-// check refuses the one time that core would take for "never".
+// check refuses the one time, and the one limit, that core would take for "none".
 func (b keyBody) check() error {
 	if b.ExpiresAt.set && !b.ExpiresAt.null && b.ExpiresAt.value.IsZero() {
 		return invalid(`the member "expires_at" lies in the past`)
+	}
+	if b.RateLimit.set && !b.RateLimit.null && b.RateLimit.value == (api.RateLimit{}) {
+		return invalid(`the member "rate_limit" must have requests and per_seconds, or be null`)
 	}
 	return nil
 }
@@ -62,7 +66,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	org := r.PathValue("org")
 	k, secret, replayed, err := s.Core.CreateKey(r.Context(), p, org, core.NewKey{
 		Name: name, Tags: body.Tags.value, ExpiresAt: body.ExpiresAt.value, // null and absent: never
-		Idempotency: again,
+		RateLimit: body.RateLimit.value, Idempotency: again,
 	})
 	if err != nil {
 		return err
@@ -99,7 +103,7 @@ func (s *Server) updateKey(w http.ResponseWriter, r *http.Request, p core.Princi
 	return writeKey(w, k)
 }
 
-// keyPatch reads a merge patch. Tags are replaced as a whole; a null expiry takes the expiry off.
+// keyPatch reads a merge patch. Tags are replaced as a whole; a null expiry or rate limit is taken off.
 func keyPatch(r *http.Request) (core.KeyPatch, error) {
 	var body keyBody
 	if err := decode(r, &body, mediaJSON, mediaPatch); err != nil {
@@ -119,8 +123,11 @@ func keyPatch(r *http.Request) (core.KeyPatch, error) {
 	if body.ExpiresAt.set {
 		patch.ExpiresAt = &body.ExpiresAt.value
 	}
+	if body.RateLimit.set {
+		patch.RateLimit = &body.RateLimit.value
+	}
 	if patch == (core.KeyPatch{}) {
-		return core.KeyPatch{}, invalid("the body changes nothing: give name, tags or expires_at")
+		return core.KeyPatch{}, invalid("the body changes nothing: give name, tags, expires_at or rate_limit")
 	}
 	return patch, nil
 }

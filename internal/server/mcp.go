@@ -23,7 +23,7 @@ func (s *Server) mcpAccess(tools http.Handler) access {
 		if err != nil {
 			return err
 		}
-		caller, err := s.Core.CheckKey(r.Context(), key, Origin(r))
+		caller, err := s.checkKey(w, r, key)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (s *Server) gatewayAccess(g *mcpgateway.Gateway) access {
 		if err != nil {
 			return err
 		}
-		in, err := s.Core.Admit(r.Context(), key, "", Origin(r))
+		in, err := s.checkKey(w, r, key)
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", challenge(err))
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", retryAfter(known))
+		setRate(w, known.Rate)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1") // seconds: a busy store is free soon, a replica that stops has others beside it
 	}

@@ -107,7 +107,7 @@ func (s *Server) key(h func(http.ResponseWriter, *http.Request, core.Caller) err
 		if err != nil {
 			return err
 		}
-		caller, err := s.Core.CheckKey(r.Context(), key, Origin(r))
+		caller, err := s.checkKey(w, r, key)
 		if err != nil {
 			return err
 		}
