@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,11 +113,12 @@ func FromContext(ctx context.Context) (who Identity, ok bool) {
 }
 
 // Require lets a request through to next if it brings a valid key, as Authorization: Bearer or X-API-Key; FromContext then says
-// whose. Else it answers 401, 403 (a key of another organisation) or 503 with an RFC 9457 problem. What the client itself sent as
-// Keyfob-Org, Keyfob-Key-Id or Keyfob-Key-Name is taken out.
+// whose. Else it answers 401, 403 (a key of another organisation), 429 (used as often as it may be) or 503 with an RFC 9457 problem.
+// What the client itself sent as Keyfob-Org, Keyfob-Key-Id or Keyfob-Key-Name is taken out. If the key has a rate limit, answers have
+// the service's RateLimit and RateLimit-Policy headers.
 func (g *Guard) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, refusal := g.check(r)
+		who, refusal := g.check(w.Header(), r)
 		if refusal != nil {
 			refusal.write(w)
 			return
@@ -130,8 +132,8 @@ func (g *Guard) Require(next http.Handler) http.Handler {
 	})
 }
 
-// check asks the service about the key of a request.
-func (g *Guard) check(r *http.Request) (Identity, *refusal) {
+// check asks the service about the key of a request; out are the headers of its answer.
+func (g *Guard) check(out http.Header, r *http.Request) (Identity, *refusal) {
 	if refused := hopeless(r.Header); refused != nil {
 		return Identity{}, refused
 	}
@@ -157,11 +159,11 @@ func (g *Guard) check(r *http.Request) (Identity, *refusal) {
 	if err != nil {
 		return Identity{}, unavailable()
 	}
-	return g.read(res, body)
+	return g.read(out, res, body)
 }
 
 // read takes nothing for a yes but the answer of a Keyfob service.
-func (g *Guard) read(res *http.Response, body []byte) (Identity, *refusal) {
+func (g *Guard) read(out http.Header, res *http.Response, body []byte) (Identity, *refusal) {
 	switch res.StatusCode {
 	case http.StatusNoContent:
 		name, err := url.PathUnescape(res.Header.Get(api.HeaderKeyName))
@@ -169,23 +171,38 @@ func (g *Guard) read(res *http.Response, body []byte) (Identity, *refusal) {
 		if err != nil || who.Org == "" || !strings.HasPrefix(who.KeyID, "key_") || who.KeyName == "" {
 			return Identity{}, unavailable()
 		}
+		passRate(out, res.Header)
 		return who, nil
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 		var p api.Problem
 		if err := json.Unmarshal(body, &p); err != nil {
 			return Identity{}, unavailable()
 		}
 		info, _ := p.Code.Info()
 		if slices.Contains(refusals(), p.Code) && info.Status == res.StatusCode {
-			return Identity{}, &refusal{code: p.Code, detail: p.Detail, challenge: `Bearer error="invalid_token"`}
+			passRate(out, res.Header)
+			return Identity{}, &refusal{
+				code: p.Code, detail: p.Detail, challenge: `Bearer error="invalid_token"`, retryAfter: res.Header.Get("Retry-After"),
+			}
 		}
 	}
 	return Identity{}, unavailable()
 }
 
+// passRate passes on what is left of the key's rate limit.
+func passRate(to, from http.Header) {
+	for _, name := range []string{api.HeaderRateLimit, api.HeaderRateLimitPolicy} {
+		if value := from.Get(name); value != "" {
+			to.Set(name, value)
+		}
+	}
+}
+
 // refusals are what a service refuses a key with.
 func refusals() []api.Code {
-	return []api.Code{api.CodeUnauthenticated, api.CodeKeyDisabled, api.CodeKeyExpired, api.CodeForbidden}
+	return []api.Code{
+		api.CodeUnauthenticated, api.CodeKeyDisabled, api.CodeKeyExpired, api.CodeForbidden, api.CodeRateLimited, api.CodeTooManyTries,
+	}
 }
 
 // hopeless refuses what is no key without asking: none is there, or the only one is malformed.
@@ -214,6 +231,8 @@ type refusal struct {
 	code      api.Code
 	detail    string
 	challenge string // of a 401 (RFC 6750 §3)
+	// retryAfter is that of the service's 429, in seconds
+	retryAfter string
 }
 
 func unavailable() *refusal {
@@ -232,6 +251,11 @@ func (f *refusal) write(w http.ResponseWriter) {
 	switch info.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", f.challenge)
+	case http.StatusTooManyRequests:
+		if _, err := strconv.ParseUint(f.retryAfter, 10, 32); err != nil {
+			f.retryAfter = "1"
+		}
+		h.Set("Retry-After", f.retryAfter)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}

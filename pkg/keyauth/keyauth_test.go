@@ -72,7 +72,7 @@ func (g *guarded) refused(w *httptest.ResponseRecorder, code api.Code) {
 		g.Fatalf("answered %d %+v, passed %d, want %s", w.Code, p, g.passed.Load(), code)
 	}
 	h := w.Header()
-	if (h.Get("WWW-Authenticate") != "") != (w.Code == 401) || (h.Get("Retry-After") != "") != (w.Code == 503) ||
+	if (h.Get("WWW-Authenticate") != "") != (w.Code == 401) || (h.Get("Retry-After") != "") != (w.Code == 503 || w.Code == 429) ||
 		h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" {
 		g.Errorf("header %v", h)
 	}
@@ -151,6 +151,50 @@ func TestTheServiceRefuses(t *testing.T) {
 	}
 }
 
+// TestRateLimits: what the service says of them reaches the client, whether the request passes or not.
+func TestRateLimits(t *testing.T) {
+	t.Parallel()
+	limited := func(retryAfter string, then http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("RateLimit", `"key";r=0;t=7`)
+			w.Header().Set("RateLimit-Policy", `"key";q=1;w=7`)
+			w.Header().Set("Retry-After", retryAfter)
+			w.Header().Set("Set-Cookie", "a=b")
+			then(w, r)
+		}
+	}
+	key := secret.New(secret.Key).Reveal()
+	check := func(w *httptest.ResponseRecorder, retryAfter string) {
+		t.Helper()
+		h := w.Header()
+		if h.Get("RateLimit") != `"key";r=0;t=7` || h.Get("RateLimit-Policy") != `"key";q=1;w=7` || h.Get("Retry-After") != retryAfter ||
+			h.Get("Set-Cookie") != "" {
+			t.Errorf("header %v", h)
+		}
+	}
+	g := guard(t, limited("", admit), nil)
+	w := g.call("X-API-Key", key)
+	if check(w, ""); w.Code != http.StatusOK {
+		t.Errorf("status %d", w.Code)
+	}
+	for code, waits := range map[api.Code]map[string]string{
+		api.CodeRateLimited:  {"7": "7", "": "1", "-1": "1", "soon": "1", strings.Repeat("9", 99): "1"},
+		api.CodeTooManyTries: {"10": "10"},
+	} {
+		for sent, want := range waits {
+			g := guard(t, limited(sent, problem(http.StatusTooManyRequests, `{"code":"`+string(code)+`","detail":"d"}`)), nil)
+			w := g.call("X-API-Key", key)
+			g.refused(w, code)
+			check(w, want)
+		}
+	}
+	g = guard(t, limited("7", problem(http.StatusServiceUnavailable, `{"code":"rate-limited"}`)), nil)
+	w = g.call("X-API-Key", key)
+	if g.refused(w, api.CodeUnavailable); w.Header().Get("RateLimit") != "" {
+		t.Errorf("header %v", w.Header())
+	}
+}
+
 // TestNothingElseIsAYes: whatever a broken or hostile service answers, or does not, the API stays closed.
 func TestNothingElseIsAYes(t *testing.T) {
 	t.Parallel()
@@ -178,6 +222,7 @@ func TestNothingElseIsAYes(t *testing.T) {
 		"500":              problem(500, `{"code":"internal"}`),
 		"503":              problem(503, `{"code":"unavailable"}`),
 		"404":              problem(404, `{"code":"not-found"}`),
+		"a gateway's 429":  problem(429, `slow down`),
 		"a page":           problem(403, `<html>blocked</html>`),
 		"an unknown code":  problem(401, `{"code":"new"}`),
 		"a code elsewhere": problem(403, `{"code":"key-disabled"}`),
