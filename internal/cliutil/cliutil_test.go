@@ -154,7 +154,7 @@ func TestWhen(t *testing.T) {
 	for in, want := range map[string]string{
 		"90d": "2027-02-21T12:00:00Z", "2w": "2026-12-07T12:00:00Z", "12h": "2026-11-24T00:00:00Z", "1h30m": "2026-11-23T13:30:00Z",
 		"2027-01-31": "2027-01-31T00:00:00Z", "2027-01-31T08:00:00+02:00": "2027-01-31T06:00:00Z",
-		"": "", "0d": "", "-1d": "", "1.5d": "", "d": "", "soon": "", "99999999999d": "", "4294967295w": "", "0s": "", "-3h": "", "2027-13-01": "",
+		"": "", "0d": "", "-1d": "", "1.5d": "", "d": "", "soon": "", "never": "", "99999999999d": "", "4294967295w": "", "0s": "", "-3h": "", "2027-13-01": "",
 	} {
 		w := When{Now: func() time.Time { return now }}
 		err := w.Set(in)
@@ -167,6 +167,10 @@ func TestWhen(t *testing.T) {
 		if err != nil || w.String() != want {
 			t.Errorf("%q is %s, want %s: %v", in, &w, want, err)
 		}
+	}
+	never := When{Now: func() time.Time { return now }, OrNever: true, At: now}
+	if err := never.Set("never"); err != nil || !never.At.IsZero() {
+		t.Errorf("never is %s: %v", &never, err)
 	}
 	ago := When{Now: func() time.Time { return now }, Ago: true}
 	if err := ago.Set("1d"); err != nil || ago.String() != "2026-11-22T12:00:00Z" {

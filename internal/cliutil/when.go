@@ -7,11 +7,12 @@ import (
 )
 
 // When is a moment on the command line: a span such as 90d, 12h or 2w counted from now, a date, or an RFC 3339 time.
-// Ago says that spans count backwards.
+// Ago says that spans count backwards, OrNever that never is a moment, the zero time.
 type When struct {
-	Ago bool
-	Now func() time.Time
-	At  time.Time
+	Ago     bool
+	OrNever bool
+	Now     func() time.Time
+	At      time.Time
 }
 
 // String returns the moment in RFC 3339; it makes When a pflag.Value.
@@ -25,6 +26,8 @@ func (w *When) Set(value string) error {
 	span, isSpan := parseSpan(value)
 	now := w.Now()
 	switch {
+	case w.OrNever && value == "never":
+		w.At = time.Time{}
 	case isSpan && w.Ago:
 		w.At = now.Add(-span)
 	case isSpan:

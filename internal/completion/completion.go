@@ -98,6 +98,11 @@ func Statuses() cobra.CompletionFunc { return fixed(api.KeyStatuses()) }
 // Sorts completes the orders of a list of keys.
 func Sorts() cobra.CompletionFunc { return fixed(api.KeySorts()) }
 
+// Rates completes a rate limit by some of each unit.
+func Rates() cobra.CompletionFunc {
+	return fixed([]string{"10/s", "100/m", "1000/h", "10000/d", "none"})
+}
+
 func fixed[T ~string](values []T) cobra.CompletionFunc {
 	var words []cobra.Completion
 	for _, v := range values {

@@ -2,11 +2,14 @@ package core_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
@@ -17,7 +20,11 @@ func BenchmarkCheckKey(b *testing.B) {
 		_, sec := f.create(core.NewKey{Name: "key " + string(rune('一'+i))})
 		presented = sec.Reveal()
 	}
+	_, sec := f.create(core.NewKey{Name: "limited", RateLimit: api.RateLimit{Requests: 1_000_000, PerSeconds: 1}})
+	limited := sec.Reveal()
 	from := core.Origin{AddressPrefix: "192.0.2.0/24", Agent: "bench/1"}
+	counted := from
+	counted.Address = netip.MustParseAddr("192.0.2.1")
 	b.Run("from the store", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -39,6 +46,15 @@ func BenchmarkCheckKey(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := f.svc.Admit(b.Context(), presented, "", from); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("admit limited", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.clock.move(time.Microsecond)
+			if _, err := f.svc.Admit(b.Context(), limited, "", from); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -76,6 +92,14 @@ func BenchmarkCheckKey(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := f.svc.Admit(b.Context(), presented[:len(presented)-1], "", from); err == nil {
+				b.Fatal("accepted")
+			}
+		}
+	})
+	b.Run("malformed, its address counted", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.svc.Admit(b.Context(), presented[:len(presented)-1], "", counted); err == nil {
 				b.Fatal("accepted")
 			}
 		}

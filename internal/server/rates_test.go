@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,27 @@ func TestAnswersSayWhatIsLeft(t *testing.T) {
 	_, free := h.newKey(h.acme, "free")
 	if got := h.call("GET", "/v1/authz", "", "X-API-Key", free).want(http.StatusNoContent).rate(); got != [2]string{} {
 		t.Errorf("without a limit: %q", got)
+	}
+}
+
+// TestTheGatewayLimitsCalls before the MCP server hears of them.
+func TestTheGatewayLimitsCalls(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	h, _ := guarding(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("RateLimit", `"theirs";r=9`)
+		_, _ = w.Write([]byte(`{}`))
+	}))
+	_, key := h.limitedKey("ci", `{"requests":1,"per_seconds":60}`)
+	want := [2]string{`"key";q=1;w=60`, `"key";r=0;t=60`}
+	if got := h.callMCP("", call7, "X-API-Key", key).want(http.StatusOK).rate(); got != want {
+		t.Errorf("a call: %q", got)
+	}
+	a := h.callMCP("", call7, "X-API-Key", key)
+	if a.problem(api.CodeRateLimited); a.rate() != want || calls.Load() != 1 {
+		t.Errorf("one too many: %q, the server saw %d", a.rate(), calls.Load())
 	}
 }
 

@@ -29,6 +29,7 @@ func verbs() []struct {
 		{[]string{"keys", "create", "new"}, false},
 		{[]string{"keys", "show", "nope"}, true},
 		{[]string{"keys", "rename", "nope", "other"}, true},
+		{[]string{"keys", "edit", "nope", "--rate-limit", "1/s"}, true},
 		{[]string{"keys", "disable", "nope"}, true},
 		{[]string{"keys", "disable", "nope", "--dry-run"}, true},
 		{[]string{"keys", "enable", "nope"}, true},

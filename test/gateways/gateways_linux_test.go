@@ -25,6 +25,7 @@ func TestGateways(t *testing.T) {
 			url := g.start(t, s.address, b.address())
 			t.Run("identity", func(t *testing.T) { testIdentity(t, s, b, url) })
 			t.Run("refusals", func(t *testing.T) { testRefusals(t, s, b, url) })
+			t.Run("limits", func(t *testing.T) { testLimits(t, s, b, url, g.name == "nginx") })
 			t.Run("revoked under load", func(t *testing.T) { testRevoked(t, s, url) })
 			t.Run("faults", func(t *testing.T) { testFaults(t, s, b, url) }) // last: it stops things
 		})
@@ -72,6 +73,49 @@ func testRefusals(t *testing.T, s *service, b *backend, url string) {
 	if n := b.calls.Load() - before; n != 0 {
 		t.Errorf("the API saw %d of them", n)
 	}
+}
+
+// testLimits: what is beyond a key's limit is 429 to the client, says when to try again, and does not reach the API. told says that
+// requests that pass tell what is left, too.
+func testLimits(t *testing.T, s *service, b *backend, url string, told bool) {
+	t.Helper()
+	_, made, err := s.acme.CreateKey(t.Context(), "acme", api.CreateKeyRequest{
+		Name: "limited", RateLimit: &api.RateLimit{Requests: 2, PerSeconds: 86_400},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.calls.Load()
+	for i, want := range []struct {
+		status      int
+		left        string
+		retryAfter  bool
+		alwaysTells bool
+	}{
+		{http.StatusOK, `"key";r=1;t=`, false, false},
+		{http.StatusOK, `"key";r=0;t=`, false, false},
+		{http.StatusTooManyRequests, `"key";r=0;t=`, true, true},
+		{http.StatusTooManyRequests, `"key";r=0;t=`, true, true},
+	} {
+		status, header := call(t, "GET", url+"/", "", "X-API-Key", made.Reveal())
+		left, policy, retry := header.Values("RateLimit"), header.Values("RateLimit-Policy"), header.Values("Retry-After")
+		tells := len(left) == 1 && strings.HasPrefix(left[0], want.left) && len(policy) == 1 && policy[0] == `"key";q=2;w=86400`
+		if status != want.status || tells != (told || want.alwaysTells) || (len(retry) == 1) != want.retryAfter {
+			t.Errorf("request %d: %d, RateLimit %q, policy %q, Retry-After %q", i, status, left, policy, retry)
+		}
+	}
+	if n := b.calls.Load() - before; n != 2 {
+		t.Errorf("the API saw %d of them", n)
+	}
+	_, free := s.newKey(t, "free")
+	for _, status := range []int{http.StatusInternalServerError, http.StatusTooManyRequests} { // the API's own
+		b.answer.Store(int64(status))
+		got, header := call(t, "GET", url+"/", "", "X-API-Key", free)
+		if got != status || header.Get("Api") != "yes" || header.Get("RateLimit") != "" {
+			t.Errorf("the API's %d is %d %v", status, got, header)
+		}
+	}
+	b.answer.Store(0)
 }
 
 // testRevoked: from the first request after disable returned, whatever else is under way.
@@ -129,6 +173,7 @@ func testFaults(t *testing.T, s *service, b *backend, url string) {
 type backend struct {
 	server *httptest.Server
 	calls  atomic.Int64
+	answer atomic.Int64 // its status; 0: 200
 	mu     sync.Mutex
 	latest seen
 }
@@ -139,7 +184,7 @@ type seen struct{ url, body, org, id, name, key string }
 func newBackend(t *testing.T) *backend {
 	t.Helper()
 	b := &backend{}
-	b.server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.calls.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		b.mu.Lock()
@@ -148,6 +193,10 @@ func newBackend(t *testing.T) *backend {
 		b.latest = seen{
 			r.URL.String(), string(body), joined(api.HeaderOrg), joined(api.HeaderKeyID), joined(api.HeaderKeyName),
 			joined("Authorization") + joined("X-Api-Key"),
+		}
+		w.Header().Set("Api", "yes")
+		if status := b.answer.Load(); status != 0 {
+			w.WriteHeader(int(status))
 		}
 	}))
 	t.Cleanup(b.server.Close)

@@ -20,33 +20,38 @@ type CreateOptions struct {
 
 	Name       string
 	Tags       []string
-	Expires    time.Time // zero: never
+	Expires    time.Time     // zero: never
+	RateLimit  api.RateLimit // zero: none
 	SecretFile string
 }
 
 // NewCmdCreate returns "keyfob keys create". runF replaces createRun in tests.
 func NewCmdCreate(f *cliutil.Factory, runF func(context.Context, *CreateOptions) error) *cobra.Command {
 	opts := &CreateOptions{Session: f.Session}
-	expires := &cliutil.When{Now: f.Now}
+	expires, rate := &cliutil.When{Now: f.Now}, &cliutil.Rate{}
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a key and print its secret",
 		Long: `Make a key and print its secret.
 
 The secret is the only thing on stdout; with --secret-file it goes to a new file that only you can read, and nothing is
-printed. A name is 1 to 64 printable characters and unique within the organisation, regardless of case.`,
+printed. A name is 1 to 64 printable characters and unique within the organisation, regardless of case.
+
+` + rateHelp,
 		Example: `$ keyfob keys create ci
 $ SECRET=$(keyfob keys create ci -q)
 $ keyfob keys create deploy --expires 90d --tag team=web --secret-file deploy.key`,
 		Args: cliutil.ExactArgs("the key's name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opts.Name, opts.Expires = args[0], expires.At
+			opts.Name, opts.Expires, opts.RateLimit = args[0], expires.At, rate.Limit
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, createRun)
 		},
 	}
 	cmd.Flags().Var(expires, "expires", "`WHEN` the key ends: a span such as 90d, a date or an RFC 3339 time (default never)")
 	cmd.Flags().StringArrayVar(&opts.Tags, "tag", nil, "a tag, `NAME=VALUE`; may be repeated")
+	cmd.Flags().Var(rate, "rate-limit", rateUsage+" (default none)")
 	cmd.Flags().StringVar(&opts.SecretFile, "secret-file", "", "new `FILE` for the secret, readable by you alone")
+	cliutil.CompleteFlagWith(cmd, "rate-limit", completion.Rates())
 	cliutil.CompleteFlagWith(cmd, "tag", completion.Tags(f))
 	return cmd
 }
@@ -63,6 +68,9 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	in := api.CreateKeyRequest{Name: opts.Name, Tags: tags}
 	if !opts.Expires.IsZero() {
 		in.ExpiresAt = &opts.Expires
+	}
+	if opts.RateLimit != (api.RateLimit{}) {
+		in.RateLimit = &opts.RateLimit
 	}
 	if opts.SecretFile != "" {
 		return createIntoFile(ctx, opts, at, in)

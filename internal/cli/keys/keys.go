@@ -17,7 +17,7 @@ $ keyfob keys list
 $ keyfob keys disable ci --reason "leaked in a log"`,
 	}
 	return cliutil.Group(cmd,
-		NewCmdCreate(f, nil), NewCmdList(f, nil), NewCmdShow(f, nil), NewCmdRename(f, nil),
+		NewCmdCreate(f, nil), NewCmdList(f, nil), NewCmdShow(f, nil), NewCmdRename(f, nil), NewCmdEdit(f, nil),
 		NewCmdDisable(f, nil), NewCmdEnable(f, nil), NewCmdReveal(f, nil), NewCmdCopy(f, nil),
 		NewCmdRotate(f, nil), NewCmdLookup(f, nil), NewCmdDelete(f, nil),
 	)

@@ -99,6 +99,9 @@ func printKey(out *cliutil.Output, key api.Key, rotation *api.Rotation, now time
 		{"expires", moment(key.ExpiresAt)},
 		{"recoverable", strconv.FormatBool(key.Recoverable)},
 	}
+	if key.RateLimit != nil {
+		rows = append(rows, []string{"rate limit", key.RateLimit.String()})
+	}
 	for _, name := range slices.Sorted(maps.Keys(key.Tags)) {
 		rows = append(rows, []string{"tag", name + "=" + key.Tags[name]})
 	}
