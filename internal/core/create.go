@@ -18,17 +18,13 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 		return Key{}, secret.Secret{}, false, err
 	}
 	expires, late := checkExpiry(in.ExpiresAt, now)
-	rate, err := normalRate(in.RateLimit)
-	if err != nil {
-		return Key{}, secret.Secret{}, false, err
-	}
 	id, err := newID(keyPrefix)
 	if err != nil {
 		return Key{}, secret.Secret{}, false, err
 	}
 	row := store.Key{
 		ID: id, Name: in.Name, FoldedName: fold(in.Name), Tags: in.Tags, CreatedAt: now, CreatedBy: p.Actor().row(),
-		UpdatedAt: now, ExpiresAt: expires, Revision: 1, Rate: rate,
+		UpdatedAt: now, ExpiresAt: expires, Revision: 1, Rate: storeRate(in.RateLimit),
 	}
 	sec = secret.New(secret.Key)
 	err = s.update(ctx, func(tx store.Tx) error {
@@ -81,6 +77,9 @@ func normalNewKey(in NewKey) (NewKey, error) {
 		return in, err
 	}
 	if in.Tags, err = normalTags(in.Tags); err != nil {
+		return in, err
+	}
+	if err := checkRate(in.RateLimit); err != nil {
 		return in, err
 	}
 	return in, checkIdempotency(in.Idempotency)

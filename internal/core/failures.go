@@ -45,7 +45,7 @@ func (f *failures) add(from netip.Addr, at time.Time) (tooMany bool) {
 		return false
 	}
 	const step, window = uint64(failuresRefill / time.Millisecond), failuresMost * uint64(failuresRefill/time.Millisecond)
-	now := uint64(max(at.Sub(f.start), 0)/time.Millisecond) & failureTime //nolint:gosec // it is not negative
+	now := uint64(max(at.Sub(f.start), 0)/time.Millisecond) & failureTime
 	hash := f.hash(from)
 	set, tag := &f.sets[hash%failureSets], hash>>failureTimeBits<<failureTimeBits
 	for range failureRaces {

@@ -118,7 +118,7 @@ func (s *holds) put(digest [32]byte, h hold) {
 		b = appendTime(appendTime(b, h.keyEnds), h.secretEnds)
 	}
 	if limited {
-		b = binary.LittleEndian.AppendUint32(b, uint32(h.rate.Requests)) //nolint:gosec // normalRate has bounds for both
+		b = binary.LittleEndian.AppendUint32(b, uint32(h.rate.Requests)) //nolint:gosec // checkRate has bounds for both
 		b = binary.LittleEndian.AppendUint32(b, uint32(h.rate.Seconds))  //nolint:gosec // likewise
 	}
 	size := (len(b) + len(text) + blobUnit - 1) / blobUnit * blobUnit

@@ -220,7 +220,7 @@ func checkPatch(patch KeyPatch, now time.Time) (KeyPatch, error) {
 		patch.ExpiresAt = &at
 	}
 	if patch.RateLimit != nil {
-		if _, err := normalRate(*patch.RateLimit); err != nil {
+		if err := checkRate(*patch.RateLimit); err != nil {
 			return patch, err
 		}
 	}
@@ -246,7 +246,7 @@ func applyPatch(k *store.Key, patch KeyPatch) []change {
 		}
 	}
 	if patch.RateLimit != nil && *patch.RateLimit != wireRate(k.Rate) {
-		k.Rate = store.RateLimit{Requests: patch.RateLimit.Requests, Seconds: patch.RateLimit.PerSeconds}
+		k.Rate = storeRate(*patch.RateLimit)
 		updated["rate_limit"] = "none"
 		if k.Rate != (store.RateLimit{}) {
 			updated["rate_limit"] = patch.RateLimit.String()

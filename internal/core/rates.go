@@ -63,7 +63,7 @@ func (r *rates) take(keyID string, l store.RateLimit, at time.Time) (Rate, bool)
 	defer shard.mu.Unlock()
 	b, found := shard.buckets[hash]
 	if !found || int64(b.requests) != l.Requests || int64(b.window) != l.Seconds {
-		b = bucket{requests: int32(l.Requests), window: int32(l.Seconds)} //nolint:gosec // normalRate has bounds for both
+		b = bucket{requests: int32(l.Requests), window: int32(l.Seconds)} //nolint:gosec // checkRate has bounds for both
 	}
 	b.full = min(max(b.full, now), now+window) // a clock that was set back must not close it for longer than it can be empty
 	next := b.full + step - window             // when a request may pass
@@ -107,15 +107,17 @@ func limited(name string, left Rate) error {
 	}
 }
 
-// normalRate checks a rate limit; the zero value is none.
-func normalRate(l api.RateLimit) (store.RateLimit, error) {
-	if l == (api.RateLimit{}) {
-		return store.RateLimit{}, nil
+// checkRate refuses what is no rate limit; the zero value is none.
+func checkRate(l api.RateLimit) error {
+	bounded := l.Requests >= 1 && l.Requests <= api.RateRequestsMax && l.PerSeconds >= 1 && l.PerSeconds <= api.RateSecondsMax
+	if l != (api.RateLimit{}) && !bounded {
+		return invalidf("the rate limit must be 1 to %d requests in 1 to %d seconds", api.RateRequestsMax, api.RateSecondsMax)
 	}
-	if l.Requests < 1 || l.Requests > api.RateRequestsMax || l.PerSeconds < 1 || l.PerSeconds > api.RateSecondsMax {
-		return store.RateLimit{}, invalidf("the rate limit must be 1 to %d requests in 1 to %d seconds", api.RateRequestsMax, api.RateSecondsMax)
-	}
-	return store.RateLimit{Requests: l.Requests, Seconds: l.PerSeconds}, nil
+	return nil
+}
+
+func storeRate(l api.RateLimit) store.RateLimit {
+	return store.RateLimit{Requests: l.Requests, Seconds: l.PerSeconds}
 }
 
 func wireRate(l store.RateLimit) api.RateLimit {

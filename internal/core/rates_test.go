@@ -126,8 +126,13 @@ func TestRateLimitsHaveBounds(t *testing.T) {
 	f := newFixture(t)
 	f.create(core.NewKey{Name: "ci", RateLimit: api.RateLimit{Requests: 1_000_000, PerSeconds: 86_400}})
 	for _, l := range []api.RateLimit{
-		{Requests: 1}, {PerSeconds: 1}, {Requests: -1, PerSeconds: 1}, {Requests: 1, PerSeconds: -1},
-		{Requests: 1_000_001, PerSeconds: 1}, {Requests: 1, PerSeconds: 86_401}, {Requests: -1 << 63, PerSeconds: 1 << 62},
+		{Requests: 1},
+		{PerSeconds: 1},
+		{Requests: -1, PerSeconds: 1},
+		{Requests: 1, PerSeconds: -1},
+		{Requests: 1_000_001, PerSeconds: 1},
+		{Requests: 1, PerSeconds: 86_401},
+		{Requests: -1 << 63, PerSeconds: 1 << 62},
 	} {
 		_, _, _, err := f.svc.CreateKey(t.Context(), f.owner, "acme", core.NewKey{Name: "x", RateLimit: l})
 		f.refused(err, api.CodeInvalidRequest, "the rate limit must be 1 to 1000000 requests in 1 to 86400 seconds")
