@@ -17,9 +17,11 @@ import (
 	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
+const databaseUsage = "`URL` of a PostgreSQL database that several services share (default: a file in the data directory)"
+
 // databaseFlag adds --database.
 func databaseFlag(flags *pflag.FlagSet, into *string) {
-	flags.StringVar(into, "database", "", "`URL` of a PostgreSQL database that several services share (default: a file in the data directory)")
+	flags.StringVar(into, "database", "", databaseUsage)
 }
 
 // parseDatabase reads the URL of a PostgreSQL database. Arguments are there for everybody on the machine to see, so that a password

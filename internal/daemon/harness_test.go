@@ -67,7 +67,7 @@ func start(t *testing.T, dir string, edit func(*ServeOptions)) *running {
 
 func serveOptions(dir string) *ServeOptions {
 	return &ServeOptions{
-		Listen: "127.0.0.1:0", DataDir: dir, MCPName: "keyfob", JSON: true, Version: "v1", In: strings.NewReader(""),
+		Listen: "127.0.0.1:0", DataDir: dir, MCPName: "keyfob", LogFormat: "text", LogLevel: "info", JSON: true, Version: "v1", In: strings.NewReader(""),
 		Out: io.Discard, ErrOut: io.Discard, Now: time.Now,
 	}
 }

@@ -2,10 +2,9 @@ package daemon
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
-	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -21,11 +20,21 @@ type ServeOptions struct {
 	MCPName        string // [a-z0-9][a-z0-9_-]*, at most 63
 	MCPUpstream    string // URL of the MCP server that /mcp guards; empty: /mcp is our own
 	InsecureHTTP   bool   // listen beyond this machine without TLS
-	ExitWithParent bool   // stop when In ends
-	JSON           bool   // say where it listens as JSON
+	TLSCert        string // PEM file; with TLSKey: serve TLS
+	TLSKey         string
+	TrustedProxies []string // networks whose X-Forwarded-For counts
+	MetricsListen  string   // host:port of /metrics alone; empty: on Listen, for this machine
+	LogFormat      string   // text or json
+	LogLevel       string   // debug, info, warn or error
+	ExitWithParent bool     // stop when In ends
+	JSON           bool     // say where it listens as JSON
 	SignIn         SignIn
 	SetupLink      bool // while there is no account, print a link that makes the first
 	Version        string
+
+	Config      string            // the file that options were read from
+	PrintConfig bool              // print the options, serve nothing
+	Origins     map[string]string // where each option's value came from, by its flag's name
 
 	In     io.Reader // read only with ExitWithParent
 	Out    io.Writer // one line: where it listens
@@ -35,25 +44,30 @@ type ServeOptions struct {
 
 // check refuses options that can't work or that aren't safe. public is nil if PublicURL is empty.
 func (o *ServeOptions) check() (public *url.URL, err error) {
-	host, port, err := net.SplitHostPort(o.Listen)
-	if err != nil {
-		return nil, cliutil.UsageError("--listen %q is not of the form host:port", cliutil.Printable(o.Listen))
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return nil, cliutil.UsageError("--listen %q: the port must be a number from 0 to 65535", cliutil.Printable(o.Listen))
-	}
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`).MatchString(o.MCPName) {
-		return nil, cliutil.UsageError("--mcp-name %q: use 1 to 63 of a-z, 0-9, _ and -, a letter or digit first", cliutil.Printable(o.MCPName))
+	for _, s := range settings(o) {
+		if err := s.verify("--" + s.name); err != nil {
+			return nil, err
+		}
 	}
 	if o.PublicURL != "" {
 		if public, err = client.ParseURL(o.PublicURL); err != nil {
 			return nil, cliutil.UsageError("--public-url: %s", cliutil.Printable(err.Error()))
 		}
 	}
+	if (o.TLSCert == "") != (o.TLSKey == "") {
+		return nil, cliutil.UsageError("--tls-cert and --tls-key go together: one is missing")
+	}
+	if o.tls() && public != nil && public.Scheme != "https" {
+		return nil, cliutil.UsageError("--public-url is %s, but with --tls-cert the service answers https alone", public)
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, err // verify has seen it
+	}
 	if isLoopback(host) {
 		return public, nil
 	}
-	if !o.InsecureHTTP {
+	if !o.InsecureHTTP && !o.tls() {
 		return nil, insecure(o.Listen)
 	}
 	if public == nil {
@@ -61,6 +75,9 @@ func (o *ServeOptions) check() (public *url.URL, err error) {
 	}
 	return public, nil
 }
+
+// tls says that the service itself ends TLS.
+func (o *ServeOptions) tls() bool { return o.TLSCert != "" }
 
 // upstream reads MCPUpstream; nil: there is none. A query could hold a secret, which argv must not.
 func (o *ServeOptions) upstream() (*url.URL, error) {
@@ -83,7 +100,7 @@ func (o *ServeOptions) upstream() (*url.URL, error) {
 
 func insecure(address string) *cliutil.Error {
 	err := cliutil.UsageError("--listen %s would send secrets over the network without TLS", cliutil.Printable(address))
-	err.Hint = "listen on 127.0.0.1 behind a proxy that terminates TLS, and name its URL with --public-url; " +
+	err.Hint = "give it a certificate with --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that terminates TLS, and name its URL with --public-url; " +
 		"if the network in between is yours alone, add --insecure-http"
 	return err
 }
@@ -91,4 +108,17 @@ func insecure(address string) *cliutil.Error {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// log is where the service writes what it does.
+func (o *ServeOptions) log() *slog.Logger {
+	var level slog.Level
+	if level.UnmarshalText([]byte(o.LogLevel)) != nil {
+		level = slog.LevelInfo // check refuses others
+	}
+	how := &slog.HandlerOptions{Level: level}
+	if o.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(o.ErrOut, how))
+	}
+	return slog.New(slog.NewTextHandler(o.ErrOut, how))
 }

@@ -33,10 +33,14 @@ func newCmdServe(f *cliutil.Factory, runF func(context.Context, *ServeOptions) e
 		Long: `Serve until Ctrl-C.
 
 The data directory holds the database and, beside it, the master key and the pepper that open it; it is made on the
-first start, for its owner alone. Once the service listens it says so in one line on stdout; its log goes to stderr.`,
+first start, for its owner alone. Once the service listens it says so in one line on stdout; its log goes to stderr.
+
+Options come from flags, else from environment variables (KEYFOBD_LISTEN for --listen), else from the file that --config names
+(listen for --listen, mcp_name for --mcp-name). Secrets are never among them: they lie in files, whose paths are given.`,
 		Example: `$ keyfobd serve
 $ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com
 $ keyfobd serve --data-dir /var/lib/keyfob --mcp-name acme
+$ keyfobd serve --config /etc/keyfob/keyfobd.yaml --print-config
 $ keyfobd serve --public-url https://keys.example.com --oidc-issuer https://login.example.com --oidc-client-id keyfob`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,26 +49,19 @@ $ keyfobd serve --public-url https://keys.example.com --oidc-issuer https://logi
 				return err
 			}
 			opts.JSON = out.Structured()
+			if opts.Origins, err = resolve(opts, cmd.Flags(), f.Env); err != nil {
+				return err
+			}
+			if opts.PrintConfig { // in the form of a config file, which is YAML anyway
+				opts.JSON = out.Format == cliutil.FormatJSON
+			}
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
 			return cliutil.Run(cmd.Context(), opts, runF, serveRun)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&opts.Listen, "listen", "127.0.0.1:7420", "`HOST:PORT` to listen on; port 0 is any free one")
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
-	databaseFlag(flags, &opts.Database)
-	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: where it listens)")
-	flags.StringVar(&opts.MCPName, "mcp-name", "keyfob", "`NAME` of the hosted MCP server in AI clients")
-	flags.StringVar(&opts.MCPUpstream, "mcp-upstream", "", "`URL` of an MCP server (Streamable HTTP) that /mcp guards, instead of Keyfob's own tools")
-	flags.BoolVar(&opts.InsecureHTTP, "insecure-http", false, "listen, and reach --mcp-upstream, beyond this machine without TLS")
-	flags.StringVar(&opts.SignIn.Issuer, "oidc-issuer", "", "sign people in with the OpenID provider of this `URL` instead of passwords")
-	flags.StringVar(&opts.SignIn.ClientID, "oidc-client-id", "", "`ID` that the provider knows this service by")
-	flags.StringVar(&opts.SignIn.SecretFile, "oidc-client-secret-file", "", "`FILE` with the secret that goes with it, mode 0600")
-	flags.StringArrayVar(&opts.SignIn.Joins, "oidc-join", nil, "who signs in with an address of a domain joins: `DOMAIN=ORG:ROLE`; may be given again")
-	flags.BoolVar(&opts.SetupLink, "setup-link", true, "while there is no account, print a link that makes the first one")
-	flags.BoolVar(&opts.ExitWithParent, "exit-with-parent", false, "stop when stdin ends")
+	addFlags(cmd.Flags(), settings(opts))
 	return cmd
 }
 
@@ -131,6 +128,9 @@ $ keyfobd setup-link --email ada@example.com --public-url https://keys.example.c
 func chooseDataDir(f *cliutil.Factory, flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
+	}
+	if dir := f.Env("KEYFOBD_DATA_DIR"); dir != "" { // so that commands beside a service find its data
+		return dir, nil
 	}
 	return config.DataDir(f.Env, f.GOOS)
 }

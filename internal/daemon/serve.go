@@ -39,6 +39,9 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if opts.PrintConfig {
+		return printConfig(opts)
+	}
 	// A log that nobody reads any more must not end the service before it has stopped in order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancel(ctx)
@@ -65,7 +68,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	}
 	defer func() { _ = listener.Close() }() // again after http.Server, if it got that far
 
-	log := slog.New(slog.NewTextHandler(opts.ErrOut, nil))
+	log := opts.log()
 	own := service{listener: listener, public: public}
 	tokens := openid.NewJobs(nil, public == nil && own.isLocal() || public != nil && isLoopback(public.Hostname()))
 	cfg := core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Tokens: tokens, Now: opts.Now, Log: log}
@@ -100,7 +103,7 @@ func listen(ctx context.Context, opts *ServeOptions) (net.Listener, error) {
 		}
 	}
 	host, _, _ := net.SplitHostPort(listener.Addr().String())
-	if !opts.InsecureHTTP && !isLoopback(host) { // localhost is a name, and names can be given to any address
+	if !opts.InsecureHTTP && !opts.tls() && !isLoopback(host) { // localhost is a name, and names can be given to any address
 		return nil, errors.Join(insecure(listener.Addr().String()), listener.Close())
 	}
 	return listener, nil

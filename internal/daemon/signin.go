@@ -60,7 +60,7 @@ func parseJoin(rule string) (core.Join, error) {
 	org, word, ok := strings.Cut(rest, ":")
 	role, err := cliutil.OneOf("oidc-join", api.Role(word), api.Roles())
 	if err != nil || !ok || domain == "" || org == "" || role == "" || role == api.RoleOwner {
-		e := cliutil.UsageError("--oidc-join %s is not of the form DOMAIN=ORG:ROLE", cliutil.Quoted(rule))
+		e := cliutil.UsageError("%s is not of the form DOMAIN=ORG:ROLE", cliutil.Quoted(rule))
 		e.Hint = "such as example.com=acme:member; the role is admin, member or viewer"
 		return core.Join{}, e
 	}

@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/keyfob/keyfob/internal/cliutil"
+)
+
+// addFlags gives the options their flags and their defaults.
+func addFlags(flags *pflag.FlagSet, all []setting) {
+	for _, s := range all {
+		switch field := s.field.(type) {
+		case *string:
+			flags.StringVar(field, s.name, s.def, s.usage)
+		case *bool:
+			flags.BoolVar(field, s.name, s.def == "true", s.usage)
+		case *[]string:
+			flags.StringSliceVar(field, s.name, nil, s.usage)
+		}
+	}
+}
+
+// resolve fills in what no flag gave: from the environment, then from the config file. It returns where each option's value
+// came from, by its flag's name, and checks each value by itself.
+func resolve(opts *ServeOptions, flags *pflag.FlagSet, env func(string) string) (map[string]string, error) {
+	all := settings(opts)
+	origins := map[string]string{}
+	for _, s := range all {
+		origins[s.name] = "default"
+		if flags.Changed(s.name) {
+			origins[s.name] = "flag --" + s.name
+			continue
+		}
+		text := env(s.env())
+		if text == "" {
+			continue
+		}
+		place := "environment " + s.env()
+		if err := s.set(flags, place, text); err != nil {
+			return nil, err
+		}
+		origins[s.name] = place
+	}
+	if opts.Config != "" {
+		entries, err := readConfig(opts.Config, all)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range all {
+			e, ok := entries[s.name]
+			if !ok || origins[s.name] != "default" {
+				continue
+			}
+			if err := s.set(flags, e.place, e.values...); err != nil {
+				return nil, err
+			}
+			origins[s.name] = e.place
+		}
+	}
+	for _, s := range all {
+		if list, ok := s.field.(*[]string); ok {
+			for i, value := range *list {
+				(*list)[i] = strings.TrimSpace(value) // of "a, b"
+			}
+		}
+		place := origins[s.name]
+		if slices.Contains([]string{"default", "flag --" + s.name}, place) {
+			place = "--" + s.name
+		} else if strings.HasPrefix(place, "file ") {
+			place += ", " + s.key()
+		}
+		if err := s.verify(strings.TrimPrefix(place, "environment ")); err != nil {
+			return nil, err
+		}
+	}
+	return origins, nil
+}
+
+// set gives an option the value that stands at a place, without making it look like a flag's.
+func (s setting) set(flags *pflag.FlagSet, place string, values ...string) error {
+	to := flags.Lookup(s.name).Value
+	var err error
+	if list, ok := to.(pflag.SliceValue); ok {
+		if len(values) == 1 {
+			values = strings.Split(values[0], ",")
+		}
+		err = list.Replace(values)
+	} else {
+		err = to.Set(values[0])
+	}
+	if err == nil {
+		return nil
+	}
+	// only a *bool refuses
+	refusal := cliutil.UsageError("%s is %s, which is neither true nor false", strings.TrimPrefix(place, "environment "), cliutil.Quoted(values[0]))
+	refusal.Hint, refusal.Err = "use true or false", fmt.Errorf("%s: %w", s.name, err)
+	return refusal
+}
