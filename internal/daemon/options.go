@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -74,6 +75,17 @@ func (o *ServeOptions) check() (public *url.URL, err error) {
 		return nil, cliutil.UsageError("--listen %s goes beyond this machine: say with --public-url how clients reach it", o.Listen)
 	}
 	return public, nil
+}
+
+// proxies are the networks of TrustedProxies.
+func (o *ServeOptions) proxies() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, text := range o.TrustedProxies {
+		if network, err := parseNetwork(text); err == nil { // check has refused all else
+			networks = append(networks, network)
+		}
+	}
+	return networks
 }
 
 // tls says that the service itself ends TLS.

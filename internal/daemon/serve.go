@@ -142,6 +142,7 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 		Pages:        people,
 		MCP:          api.MCPServer{Name: opts.MCPName, URL: public.JoinPath("mcp").String()},
 		Gateway:      gateway,
+		Proxies:      opts.proxies(),
 		AllowedHosts: s.hosts(),
 		Version:      opts.Version,
 		Log:          s.log,

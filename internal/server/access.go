@@ -55,7 +55,7 @@ func hostOnly(host string) string {
 
 // Origin is what use tracking may keep of where the request came from.
 func Origin(r *http.Request) core.Origin {
-	return core.Origin{AddressPrefix: addressPrefix(r.RemoteAddr), Agent: agent(r.UserAgent())}
+	return core.Origin{AddressPrefix: addressPrefix(ClientAddress(r)), Agent: agent(r.UserAgent())}
 }
 
 // address is the IP address of a peer: that of the connection, whatever headers say. It is the zero Addr if addr is no
@@ -68,9 +68,8 @@ func address(addr string) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// addressPrefix is the network of a peer: /24 for IPv4, /48 for IPv6; empty if addr is no address and port.
-func addressPrefix(addr string) string {
-	ip := address(addr)
+// addressPrefix is the network of a client: /24 for IPv4, /48 for IPv6; empty without an address.
+func addressPrefix(ip netip.Addr) string {
 	if !ip.IsValid() {
 		return ""
 	}

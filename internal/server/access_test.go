@@ -80,7 +80,7 @@ func TestAddressPrefix(t *testing.T) {
 		"[2001:db8:ffff:ffff:ffff::1]:8080": "2001:db8:ffff::/48",
 	}
 	for addr, want := range tests {
-		if got := addressPrefix(addr); got != want {
+		if got := addressPrefix(address(addr)); got != want {
 			t.Errorf("addressPrefix(%q) = %q, want %q", addr, got, want)
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Server) startDevice(w http.ResponseWriter, r *http.Request, f *form) er
 		return f.err
 	}
 	var from string
-	if ip := address(r.RemoteAddr); ip.IsValid() {
+	if ip := ClientAddress(r); ip.IsValid() {
 		from = ip.String()
 	}
 	grant, err := s.Core.StartDevice(r.Context(), client, from)

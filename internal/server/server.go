@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type Config struct {
 	MCP api.MCPServer
 	// Gateway stands before the MCP server that /mcp is for; nil: /mcp is our own.
 	Gateway *mcpgateway.Gateway
+	// Proxies are the networks whose X-Forwarded-For says who the client is; nil: nobody's does.
+	Proxies []netip.Prefix
 	// AllowedHosts are the hosts, without port and brackets, that a Host or an Origin header may name.
 	AllowedHosts []string
 	Version      string
@@ -106,6 +109,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	defer s.finish(rec, r, time.Now())
+	proxies(s.Proxies).locate(r)
 	if isAuthz(r.URL.Path) {
 		r.Pattern = authzPath
 		if err := s.authz.handle(rec, r); err != nil { // neither Host nor Origin is looked at; core bounds what may wait

@@ -42,7 +42,7 @@ func (s *Server) exchangeToken(w http.ResponseWriter, r *http.Request, f *form) 
 	if f.err != nil {
 		return f.err
 	}
-	if ip := address(r.RemoteAddr); ip.IsValid() {
+	if ip := ClientAddress(r); ip.IsValid() {
 		in.Address = ip.String()
 	}
 	out, err := s.Core.ExchangeToken(r.Context(), in)
