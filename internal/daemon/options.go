@@ -37,6 +37,8 @@ type ServeOptions struct {
 	PrintConfig bool              // print the options, serve nothing
 	Origins     map[string]string // where each option's value came from, by its flag's name
 
+	reloadEvery time.Duration // how often TLS files are looked at; 0: as usual
+
 	In     io.Reader // read only with ExitWithParent
 	Out    io.Writer // one line: where it listens
 	ErrOut io.Writer // the log

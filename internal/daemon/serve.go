@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,10 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	if opts.PrintConfig {
 		return printConfig(opts)
 	}
+	pair, err := openCertificate(opts)
+	if err != nil {
+		return err
+	}
 	// A log that nobody reads any more must not end the service before it has stopped in order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancel(ctx)
@@ -82,7 +87,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
 
-	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, public: public, log: log})
+	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, pair: pair, public: public, log: log})
 }
 
 // listen opens the address before anything is made in the data directory, so that a taken port leaves no trace there.
@@ -114,7 +119,8 @@ type service struct {
 	dir      dataDir
 	domain   *domain
 	listener net.Listener
-	public   *url.URL // nil: where it listens
+	pair     *certificate // nil: no TLS
+	public   *url.URL     // nil: where it listens
 	log      *slog.Logger
 }
 
@@ -160,6 +166,15 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if err := say(opts, address.String(), link, s.dir); err != nil {
 		return err
 	}
+	if s.pair != nil {
+		watched := make(chan struct{})
+		watching, stop := context.WithCancel(ctx)
+		go func() {
+			defer close(watched)
+			s.pair.watch(watching, cmp.Or(opts.reloadEvery, reloadEvery), s.log)
+		}()
+		defer func() { stop(); <-watched }()
+	}
 	return s.serve(ctx, handler)
 }
 
@@ -167,7 +182,14 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 func (s service) serve(ctx context.Context, handler *server.Server) error {
 	httpServer := server.NewHTTPServer(handler, s.log)
 	ended := make(chan error, 1)
-	go func() { ended <- httpServer.Serve(s.listener) }()
+	go func() {
+		if s.pair == nil {
+			ended <- httpServer.Serve(s.listener)
+			return
+		}
+		httpServer.TLSConfig = s.pair.config()
+		ended <- httpServer.ServeTLS(s.listener, "", "")
+	}()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve: %w", err)
@@ -187,12 +209,22 @@ func (s service) serve(ctx context.Context, handler *server.Server) error {
 	return nil
 }
 
-// address is where programs on this machine reach the service.
+// address is where programs on this machine reach the service: with TLS, only by a name that the certificate has.
 func (s service) address() *url.URL {
-	if s.isLocal() || s.public == nil {
-		return &url.URL{Scheme: "http", Host: s.listener.Addr().String()}
+	at := &url.URL{Scheme: "http", Host: s.listener.Addr().String()}
+	named := true
+	if s.pair != nil {
+		at.Scheme, named = "https", s.pair.names(hostOf(at.Host))
+	}
+	if s.public == nil || s.isLocal() && named {
+		return at
 	}
 	return s.public
+}
+
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address)
+	return host
 }
 
 func (s service) isLocal() bool {
