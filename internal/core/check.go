@@ -104,7 +104,8 @@ func (s *Service) Self(ctx context.Context, in Caller) (Key, error) {
 }
 
 // admit is the check; within refuses a key by its org.
-func (s *Service) admit(ctx context.Context, presented string, from Origin, within func(Org) error) (Caller, error) {
+func (s *Service) admit(ctx context.Context, presented string, from Origin, within func(Org) error) (_ Caller, err error) {
+	defer func() { s.checks.count(err, s.unknown) }()
 	parsed, err := secret.Parse(secret.Key, presented)
 	if err != nil {
 		return Caller{}, s.failed(from)

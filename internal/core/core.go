@@ -55,6 +55,7 @@ type Service struct {
 	index     *index
 	replica   *replica // nil: this service is alone on its store
 	digests   *secret.Digester
+	checks    checkCounts
 	unknown   error // the one answer to a key that opens nothing
 	rates     *rates
 	failures  *failures

@@ -96,3 +96,6 @@ func ForgetForTest(s *Service) {
 	defer s.index.mu.Unlock()
 	clear(s.index.holds.at)
 }
+
+// OutcomeForTest is how a check that ends with err is counted.
+func OutcomeForTest(err error) string { return outcomes()[refusalOf(err)] }

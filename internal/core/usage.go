@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -29,6 +30,8 @@ type usage struct {
 	log   *slog.Logger
 	now   func() time.Time
 
+	written atomic.Int64 // when a flush last succeeded, in microseconds from 1970
+
 	turn chan struct{} // holds a token while no flush runs
 	wake chan struct{}
 	stop chan struct{}
@@ -47,6 +50,7 @@ func newUsage(st store.Store, log *slog.Logger, now func() time.Time) *usage {
 		pending: newUses(),
 	}
 	u.turn <- struct{}{}
+	u.written.Store(u.now().UnixMicro())
 	go u.run()
 	return u
 }
@@ -149,6 +153,9 @@ func (u *usage) flush(ctx context.Context) error {
 		}
 	}
 	u.putBack(list[written:])
+	if err == nil {
+		u.written.Store(u.now().UnixMicro())
+	}
 	return err
 }
 

@@ -13,10 +13,10 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
-	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/openid"
 	"github.com/keyfob/keyfob/internal/server"
@@ -74,6 +74,14 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	defer func() { _ = listener.Close() }() // again after http.Server, if it got that far
 
 	log := opts.log()
+	var metrics net.Listener
+	if opts.MetricsListen != "" {
+		if metrics, err = listenAt(ctx, "--metrics-listen", opts.MetricsListen); err != nil {
+			return err
+		}
+		defer func() { _ = metrics.Close() }()
+	}
+
 	own := service{listener: listener, public: public}
 	tokens := openid.NewJobs(nil, public == nil && own.isLocal() || public != nil && isLoopback(public.Hostname()))
 	cfg := core.Config{Passwords: opts.SignIn.Issuer == "", Joins: joins, Tokens: tokens, Now: opts.Now, Log: log}
@@ -87,31 +95,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
 
-	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, pair: pair, public: public, log: log})
-}
-
-// listen opens the address before anything is made in the data directory, so that a taken port leaves no trace there.
-func listen(ctx context.Context, opts *ServeOptions) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Listen)
-	const windowsAddressInUse = syscall.Errno(10048) // WSAEADDRINUSE
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windowsAddressInUse):
-		return nil, &cliutil.Error{
-			Code: "address-in-use", Exit: cliutil.ExitConflict, Err: err,
-			Message: opts.Listen + " is in use by another program",
-			Hint:    "choose another address, such as --listen 127.0.0.1:0 for any free port",
-		}
-	case err != nil:
-		return nil, &cliutil.Error{
-			Code: "cannot-listen", Exit: cliutil.ExitFailed, Err: err,
-			Message: "can't listen: " + err.Error(), Hint: "choose another address with --listen",
-		}
-	}
-	host, _, _ := net.SplitHostPort(listener.Addr().String())
-	if !opts.InsecureHTTP && !opts.tls() && !isLoopback(host) { // localhost is a name, and names can be given to any address
-		return nil, errors.Join(insecure(listener.Addr().String()), listener.Close())
-	}
-	return listener, nil
+	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, metrics: metrics, pair: pair, public: public, log: log})
 }
 
 // service is what serves: all parts open, nothing said to anybody yet.
@@ -119,6 +103,7 @@ type service struct {
 	dir      dataDir
 	domain   *domain
 	listener net.Listener
+	metrics  net.Listener // of /metrics alone; nil: it is on listener
 	pair     *certificate // nil: no TLS
 	public   *url.URL     // nil: where it listens
 	log      *slog.Logger
@@ -142,7 +127,13 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if upstream != nil {
 		gateway = mcpgateway.New(upstream, public, s.log)
 	}
+	var expires func() time.Time
+	if s.pair != nil {
+		expires = s.pair.expires
+	}
 	handler := server.New(server.Config{
+		TLSExpires:   expires,
+		LocalMetrics: s.metrics == nil,
 		Core:         s.domain.core,
 		PublicURL:    public,
 		Pages:        people,
@@ -159,6 +150,9 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	}
 	defer func() { err = errors.Join(err, withdraw()) }()
 	s.log.Info("serving", "url", address.String(), "public_url", public.String(), "data_dir", string(s.dir), "version", opts.Version)
+	if s.metrics != nil {
+		s.log.Info("metrics", "url", "http://"+s.metrics.Addr().String()+"/metrics")
+	}
 	link, err := s.setUpLink(ctx, opts, public)
 	if err != nil {
 		return err
@@ -166,14 +160,14 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if err := say(opts, address.String(), link, s.dir); err != nil {
 		return err
 	}
+	beside, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer func() { stop(); running.Wait() }()
 	if s.pair != nil {
-		watched := make(chan struct{})
-		watching, stop := context.WithCancel(ctx)
-		go func() {
-			defer close(watched)
-			s.pair.watch(watching, cmp.Or(opts.reloadEvery, reloadEvery), s.log)
-		}()
-		defer func() { stop(); <-watched }()
+		running.Go(func() { s.pair.watch(beside, cmp.Or(opts.reloadEvery, reloadEvery), s.log) })
+	}
+	if s.metrics != nil {
+		running.Go(func() { s.serveMetrics(beside, handler.MetricsHandler()) })
 	}
 	return s.serve(ctx, handler)
 }
@@ -207,41 +201,6 @@ func (s service) serve(ctx context.Context, handler *server.Server) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
-}
-
-// address is where programs on this machine reach the service: with TLS, only by a name that the certificate has.
-func (s service) address() *url.URL {
-	at := &url.URL{Scheme: "http", Host: s.listener.Addr().String()}
-	named := true
-	if s.pair != nil {
-		at.Scheme, named = "https", s.pair.names(hostOf(at.Host))
-	}
-	if s.public == nil || s.isLocal() && named {
-		return at
-	}
-	return s.public
-}
-
-func hostOf(address string) string {
-	host, _, _ := net.SplitHostPort(address)
-	return host
-}
-
-func (s service) isLocal() bool {
-	host, _, err := net.SplitHostPort(s.listener.Addr().String())
-	return err == nil && isLoopback(host)
-}
-
-// hosts are the hosts that requests may name.
-func (s service) hosts() []string {
-	var hosts []string
-	if s.isLocal() {
-		hosts = []string{"127.0.0.1", "::1", "localhost"}
-	}
-	if s.public != nil {
-		hosts = append(hosts, s.public.Hostname())
-	}
-	return hosts
 }
 
 // setUpLink is a new link by which the first account is made, empty when there is one or none is wanted.

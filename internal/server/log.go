@@ -45,6 +45,8 @@ func (s *Server) finish(rec *recorder, r *http.Request, start time.Time) {
 			s.fail(rec, r, errPanicked)
 		}
 	}
+	took := time.Since(start)
+	s.metrics.observe(r, rec.status, took)
 	level := slog.LevelInfo
 	if r.Pattern == authzPath && rec.status == http.StatusNoContent {
 		level = slog.LevelDebug // the gateway logs what it lets through, and a line costs more than the check
@@ -54,7 +56,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, start time.Time) {
 	}
 	s.Log.LogAttrs(r.Context(), level, "request",
 		slog.String("method", method(r.Method)), slog.String("route", r.Pattern), slog.Int("status", rec.status),
-		slog.Float64("ms", float64(time.Since(start).Microseconds())/1000), slog.String("request_id", rec.id[0]))
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("request_id", rec.id[0]))
 	if crash != nil && rec.status < http.StatusInternalServerError {
 		panic(http.ErrAbortHandler) // the answer was cut: the connection must not look sound
 	}

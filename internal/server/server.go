@@ -39,6 +39,10 @@ type Config struct {
 	Proxies []netip.Prefix
 	// AllowedHosts are the hosts, without port and brackets, that a Host or an Origin header may name.
 	AllowedHosts []string
+	// TLSExpires says when the certificate ends; nil: there is none.
+	TLSExpires func() time.Time
+	// LocalMetrics has /metrics answered here, to programs on this machine.
+	LocalMetrics bool
 	Version      string
 	Log          *slog.Logger
 }
@@ -48,6 +52,7 @@ type Server struct {
 	Config
 
 	mux      *http.ServeMux
+	metrics  *metrics
 	authz    access
 	hosts    map[string]bool
 	ids      *requestIDs
@@ -71,8 +76,16 @@ func New(cfg Config) *Server {
 	for _, host := range cfg.AllowedHosts {
 		s.hosts[strings.ToLower(host)] = true
 	}
+	patterns := []string{"", authzPath, mcpPath} // the first: no route
 	for _, route := range append(s.routes(), s.pages()...) {
-		s.mux.Handle(route.method+" "+route.pattern, &endpoint{server: s, route: route})
+		pattern := strings.TrimSpace(route.method + " " + route.pattern)
+		patterns = append(patterns, pattern)
+		s.mux.Handle(pattern, &endpoint{server: s, route: route})
+	}
+	s.metrics = newMetrics(append(patterns, metricsPath))
+	s.metrics.register(s)
+	if cfg.LocalMetrics {
+		s.mux.Handle(metricsPath, &endpoint{server: s, route: route{pattern: metricsPath, access: s.localMetrics()}})
 	}
 	s.authz = s.gateway()
 	if cfg.Gateway != nil {
@@ -174,9 +187,11 @@ func (s *Server) unrouted(w http.ResponseWriter, r *http.Request, muxAnswer http
 		s.fail(w, r, &core.Error{Code: api.CodeMethodNotAllowed, Detail: "this path takes " + allow})
 		return
 	}
-	s.fail(w, r, &core.Error{
-		Code: api.CodeNotFound, Detail: "there is nothing at this path", Fix: "see /openapi.json for every path",
-	})
+	s.fail(w, r, errNothingHere())
+}
+
+func errNothingHere() error {
+	return &core.Error{Code: api.CodeNotFound, Detail: "there is nothing at this path", Fix: "see /openapi.json for every path"}
 }
 
 // discard is a ResponseWriter that keeps only status and header.

@@ -66,6 +66,9 @@ func New(upstream, public *url.URL, logger *slog.Logger) *Gateway {
 // Drain ends event streams that clients hold open, and, after a while, all else.
 func (g *Gateway) Drain() { g.streams.drain() }
 
+// Open is how many requests are under way, event streams among them.
+func (g *Gateway) Open() int { return g.streams.count() }
+
 // Serve passes the request on. An error means that nothing was answered yet: it is what Caller.Still said.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error {
 	id := w.Header().Get("Request-Id")

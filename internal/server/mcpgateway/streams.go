@@ -69,6 +69,16 @@ func (s *streams) open(ctx context.Context, c Caller, get bool) (context.Context
 	return ctx, st
 }
 
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, g := range s.groups {
+		n += len(g.open)
+	}
+	return n
+}
+
 func (s *streams) close(st *stream) {
 	st.idle.Stop()
 	st.end(nil)
