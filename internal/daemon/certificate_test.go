@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -126,6 +127,7 @@ func TestTLSAddress(t *testing.T) {
 	}
 	r.end()
 	r = start(t, dir, func(o *ServeOptions) { pair(o); o.Listen = "0.0.0.0:0" }) // without --insecure-http
+	noError(t, statusRun(t.Context(), &StatusOptions{DataDir: dir, Out: io.Discard}))
 	r.end()
 }
 

@@ -135,6 +135,8 @@ func (d dataDir) inUse() error {
 type serviceDoc struct {
 	URL       string `json:"url"`
 	PublicURL string `json:"public_url"`
+	Listen    string `json:"listen"` // host:port for programs on this machine
+	TLS       bool   `json:"tls"`    // spoken there
 	PID       int    `json:"pid"`
 	Version   string `json:"version"`
 }

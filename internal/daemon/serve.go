@@ -144,7 +144,10 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 		Version:      opts.Version,
 		Log:          s.log,
 	})
-	withdraw, err := s.dir.announce(serviceDoc{URL: address.String(), PublicURL: public.String(), PID: os.Getpid(), Version: opts.Version})
+	withdraw, err := s.dir.announce(serviceDoc{
+		URL: address.String(), PublicURL: public.String(), Listen: reachable(s.listener.Addr().String()), TLS: s.pair != nil,
+		PID: os.Getpid(), Version: opts.Version,
+	})
 	if err != nil {
 		return err
 	}

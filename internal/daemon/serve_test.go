@@ -30,7 +30,7 @@ func TestServeFromNothing(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "service.json"))
 	noError(t, err)
 	noError(t, json.Unmarshal(text, &doc))
-	if want := (serviceDoc{URL: r.url, PublicURL: r.url, PID: os.Getpid(), Version: "v1"}); doc != want {
+	if want := (serviceDoc{URL: r.url, PublicURL: r.url, Listen: strings.TrimPrefix(r.url, "http://"), PID: os.Getpid(), Version: "v1"}); doc != want {
 		t.Errorf("service.json %+v, want %+v", doc, want)
 	}
 	if status, body := call(t, "GET", r.url+"/readyz", "", ""); status != http.StatusOK {
