@@ -23,8 +23,9 @@ type domain struct {
 	store store.Store
 }
 
-// openDomain opens the database, that of the data directory or of the URL, and the material that goes with it, and makes both on the first run. It fills cfg's store and
-// material in.
+// openDomain opens the database, that of the data directory or of the URL, and the material that goes with it, and makes both on the
+// first run: the database with its schema, the key files, and, in core, what the database knows the material by. A first run that
+// ended between any two goes on with the next. It fills cfg's store and material in.
 func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Config) (*domain, error) {
 	if err := checkClock(cfg.Now()); err != nil {
 		return nil, err
@@ -46,6 +47,19 @@ func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Conf
 		return nil, errors.Join(fmt.Errorf("open the store: %w", err), db.Close())
 	}
 	return &domain{core: service, store: cfg.Store}, nil
+}
+
+// materialOf reads the material that the database was made under, and makes it for one that was made under none.
+func (d dataDir) materialOf(ctx context.Context, db store.Store) (core.Material, error) {
+	var known []store.Material
+	err := db.View(ctx, func(tx store.Tx) (err error) {
+		known, err = tx.Materials()
+		return err
+	})
+	if err != nil {
+		return core.Material{}, unusableStore(err)
+	}
+	return d.material(len(known) == 0)
 }
 
 // close writes what core still holds and closes the store.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 
 	"github.com/spf13/pflag"
 
@@ -42,31 +41,30 @@ func parseDatabase(raw string) (postgres.Config, error) {
 	return c, nil
 }
 
-// openStore opens the database and the material that goes with it: the file in the data directory, or the server that the URL names.
+// openStore opens the database, the file in the data directory or the server that the URL names, and then the material that goes with
+// it.
 func openStore(ctx context.Context, dir dataDir, database string, cfg core.Config) (db store.Store, m core.Material, err error) {
 	if database == "" {
-		if m, err = dir.material(); err != nil {
+		if err := dir.checkDatabase(); err != nil {
 			return nil, m, err
 		}
-		if db, err = sqlite.Open(ctx, dir.database()); err != nil {
-			return nil, m, unusableStore(err)
+		db, err = sqlite.Open(ctx, dir.database())
+	} else {
+		var c postgres.Config
+		if c, err = parseDatabase(database); err == nil {
+			db, err = postgres.Open(ctx, c)
 		}
-		if db, err = logRevocations(ctx, dir, db, cfg); err != nil {
-			return nil, m, err
-		}
-		return db, m, nil
 	}
-	c, err := parseDatabase(database)
 	if err != nil {
-		return nil, m, err
-	}
-	if db, err = postgres.Open(ctx, c); err != nil {
 		return nil, m, unusableStore(err)
 	}
-	if m, err = sharedMaterial(ctx, dir, db); err != nil {
+	if m, err = dir.materialOf(ctx, db); err != nil {
 		return nil, m, errors.Join(err, db.Close())
 	}
-	return db, m, nil
+	if database == "" {
+		db, err = logRevocations(ctx, dir, db, cfg)
+	}
+	return db, m, err
 }
 
 // logRevocations keeps what is revoked beside the database, for restores.
@@ -80,30 +78,11 @@ func logRevocations(ctx context.Context, dir dataDir, db store.Store, cfg core.C
 	}), nil
 }
 
-// sharedMaterial reads the material of a database that is elsewhere, and makes it while that has none.
-func sharedMaterial(ctx context.Context, dir dataDir, db store.Store) (core.Material, error) {
-	var known []store.Material
-	err := db.View(ctx, func(tx store.Tx) (err error) {
-		known, err = tx.Materials()
-		return err
-	})
-	if err != nil {
-		return core.Material{}, unusableStore(err)
-	}
-	for _, name := range []string{masterFile, pepperFile} {
-		if _, err := os.Stat(dir.file(name)); errors.Is(err, os.ErrNotExist) && len(known) > 0 {
-			return core.Material{}, &cliutil.Error{
-				Code: "material-missing", Exit: cliutil.ExitFailed, Err: err,
-				Message: fmt.Sprintf("%s is missing, but the database was made with it", dir.file(name)),
-				Hint:    "copy master.key and pepper.key from the data directory of another replica",
-			}
-		}
-	}
-	return dir.readMaterial(len(known) == 0)
-}
-
 // unusableStore says why a database can't be opened, and what to do.
 func unusableStore(err error) error {
+	if _, ok := errors.AsType[*cliutil.Error](err); ok {
+		return err
+	}
 	for _, known := range []struct {
 		is         error
 		code, hint string

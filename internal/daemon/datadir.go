@@ -81,8 +81,10 @@ func (d dataDir) tighten() error {
 
 // isOurs says that the directory is empty or already holds a service's files.
 func (d dataDir) isOurs() bool {
-	if _, err := os.Stat(d.file(masterFile)); err == nil {
-		return true
+	for _, name := range []string{masterFile, databaseFile} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return true
+		}
 	}
 	entries, err := os.ReadDir(string(d))
 	return err == nil && len(entries) == 0

@@ -16,6 +16,7 @@ import (
 	_ "modernc.org/sqlite" // the driver, to break databases with
 
 	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
 func TestDataDirectoriesThatAreRefused(t *testing.T) {
@@ -99,6 +100,18 @@ func TestDatabasesThatAreRefused(t *testing.T) {
 			t.Helper()
 			noError(t, os.WriteFile(filepath.Join(dir, "pepper.key"), []byte(strings.Repeat("ab", 32)), 0o600))
 		}, "material-wrong", "not those"},
+		"no database": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.Remove(filepath.Join(dir, "keyfob.db")))
+		}, "database-missing", "keyfob.db is missing"},
+		"an empty database": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, os.Truncate(filepath.Join(dir, "keyfob.db"), 0))
+		}, "database-missing", "keyfob.db is empty"},
+		"no database, and one key": {func(t *testing.T, dir string) {
+			t.Helper()
+			noError(t, errors.Join(os.Remove(filepath.Join(dir, "keyfob.db")), os.Remove(filepath.Join(dir, "master.key"))))
+		}, "database-missing", "pepper.key beside it"},
 		"newer schema": {func(t *testing.T, dir string) {
 			t.Helper()
 			db, err := sql.Open("sqlite", filepath.Join(dir, "keyfob.db"))
@@ -196,6 +209,39 @@ func TestManyFirstStartsAtOnce(t *testing.T) {
 		if raw, err := hex.DecodeString(strings.TrimSpace(string(text))); err != nil || len(raw) != 32 {
 			t.Errorf("%s: %d bytes, %v", name, len(raw), err)
 		}
+	}
+}
+
+// TestAFirstStartThatEndedHalfWay goes on where it ended.
+func TestAFirstStartThatEndedHalfWay(t *testing.T) {
+	t.Parallel()
+	for name, left := range map[string][]string{
+		"an empty file":        {"empty"},
+		"the schema":           {"schema"},
+		"the schema and a key": {"schema", "master.key"},
+		"the schema and keys":  {"schema", "master.key", "pepper.key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := privateDir(t)
+			noError(t, os.Mkdir(dir, 0o700))
+			for _, what := range left {
+				switch what {
+				case "empty":
+					noError(t, os.WriteFile(filepath.Join(dir, "keyfob.db"), nil, 0o600))
+				case "schema":
+					db, err := sqlite.Open(t.Context(), filepath.Join(dir, "keyfob.db"))
+					noError(t, err)
+					noError(t, db.Close())
+				default:
+					noError(t, dataDir(dir).makeKey(what))
+				}
+			}
+			first := bootstrap(t, dir)
+			if again := bootstrap(t, dir); again.User != first.User {
+				t.Errorf("%+v and %+v", first, again)
+			}
+		})
 	}
 }
 

@@ -14,19 +14,9 @@ import (
 	"github.com/keyfob/keyfob/internal/core"
 )
 
-// material reads the secret material, and makes it while there is no database. A database without its material is
+// material reads the secret material, and makes it if fresh: the database was made under none yet. A database without its material is
 // refused: new material would open none of what is in it.
-func (d dataDir) material() (core.Material, error) {
-	_, err := os.Stat(d.database())
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !fresh {
-		return core.Material{}, d.unusable(err)
-	}
-	return d.readMaterial(fresh)
-}
-
-// readMaterial reads the key files, and makes those that are missing if fresh says that nothing was made with any.
-func (d dataDir) readMaterial(fresh bool) (m core.Material, err error) {
+func (d dataDir) material(fresh bool) (m core.Material, err error) {
 	for name, into := range map[string]*[32]byte{masterFile: &m.MasterKey, pepperFile: &m.Pepper} {
 		if fresh {
 			if err := d.makeKey(name); err != nil {
@@ -38,6 +28,38 @@ func (d dataDir) readMaterial(fresh bool) (m core.Material, err error) {
 		}
 	}
 	return m, nil
+}
+
+// checkDatabase refuses key files without the database that they are for: it was lost, or lies on a volume that is not there, and an
+// empty service in its place would be taken for it. The key files are looked for first: a first start makes them when there is a
+// database.
+func (d dataDir) checkDatabase() error {
+	var keys []string
+	for _, name := range []string{masterFile, pepperFile} {
+		if _, err := os.Lstat(d.file(name)); err == nil {
+			keys = append(keys, name)
+		}
+	}
+	info, err := os.Stat(d.database())
+	missing := errors.Is(err, fs.ErrNotExist)
+	if len(keys) == 0 || !missing && (err != nil || info.Size() > 0) {
+		return nil // what else may be wrong with the database is told when it is opened
+	}
+	what, remove := "empty", keys
+	if missing {
+		what = "missing"
+	}
+	for _, left := range []string{"-wal", "-shm"} {
+		if _, err := os.Lstat(d.database() + left); err == nil {
+			remove = append(remove, databaseFile+left)
+		}
+	}
+	return &cliutil.Error{
+		Code: "database-missing", Exit: cliutil.ExitFailed, Err: err,
+		Message: fmt.Sprintf("%s is %s, but %s beside it is of a service that had one", d.database(), what, keys[0]),
+		Hint: "mount its volume, or restore a backup: keyfob serve restore FILE; to begin anew and lose every key, move " +
+			strings.Join(remove, ", ") + " away",
+	}
 }
 
 // makeKey makes a key file unless there is one. Two processes may start at once and either may be killed: the file gets
@@ -81,8 +103,8 @@ func (d dataDir) readKey(name string) (key [32]byte, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, &cliutil.Error{
 			Code: "material-missing", Exit: cliutil.ExitFailed, Err: err,
-			Message: fmt.Sprintf("%s is missing, but the database beside it was made with it", path),
-			Hint:    "put the file back from a backup: without it no key in the database can be checked",
+			Message: fmt.Sprintf("%s is missing, but the database was made with it", path),
+			Hint:    "put the file back from a backup, or from another replica: without it no key in the database can be checked",
 		}
 	}
 	if err != nil {

@@ -31,6 +31,12 @@ func TestDamagedFiles(t *testing.T) {
 			return errors.Join(err, os.Truncate(file(log), info.Size()-100))
 		}, ""},
 		"an empty database beside its log": {func(file func(string) string) error { return os.Truncate(file(database), 0) }, "keyfob.db"},
+		"no database": {func(file func(string) string) error {
+			return errors.Join(os.Remove(file(database)), os.Remove(file(log)), os.Remove(file(shared)))
+		}, "keyfob.db is missing"},
+		"an empty database": {func(file func(string) string) error {
+			return errors.Join(os.Truncate(file(database), 0), os.Remove(file(log)), os.Remove(file(shared)))
+		}, "keyfob.db is empty"},
 		"half a database": {func(file func(string) string) error {
 			return errors.Join(os.Truncate(file(database), 6000), os.Remove(file(log)), os.Remove(file(shared)))
 		}, "keyfob.db"},
