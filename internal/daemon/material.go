@@ -97,6 +97,7 @@ func (d dataDir) sync() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// readKey reads a key file and takes others' access to it.
 func (d dataDir) readKey(name string) (key [32]byte, err error) {
 	path := d.file(name)
 	info, err := os.Stat(path)
@@ -115,6 +116,12 @@ func (d dataDir) readKey(name string) (key [32]byte, err error) {
 			return key, fmt.Errorf("%s can be read by others and this can't be changed: %w", path, err)
 		}
 	}
+	return d.parseKey(name)
+}
+
+// parseKey reads a key file and leaves it as it is.
+func (d dataDir) parseKey(name string) (key [32]byte, err error) {
+	path := d.file(name)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return key, d.unusable(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,11 @@ $ keyfob serve restore /backup/keyfob.bak --data-dir /var/lib/keyfob --force`,
 func restoreRun(ctx context.Context, opts *RestoreOptions) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
 	defer cancel()
+	file, err := filepath.Abs(opts.File)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	opts.File = file
 	note, err := readNote(ctx, opts.File)
 	if err != nil {
 		return err

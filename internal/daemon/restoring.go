@@ -114,7 +114,7 @@ func (r *restore) readKeys(context.Context) error {
 			return err
 		}
 		*into = key
-		if there, err := r.dir.readKey(name); err == nil && there != key {
+		if there, err := r.dir.parseKey(name); err == nil && there != key {
 			return &cliutil.Error{
 				Code: "material-wrong", Exit: cliutil.ExitConflict,
 				Message: fmt.Sprintf("%s is another key than %s", r.dir.file(name), from.file(name)),

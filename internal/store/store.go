@@ -58,6 +58,8 @@ type Tx interface {
 	AddOrg(o Org) error
 	Org(id string) (Org, error)
 	OrgBySlug(slug string) (Org, error)
+	// Orgs returns the orgs whose ids are above after, the lowest first.
+	Orgs(after string, limit int) ([]Org, error)
 
 	AddUser(u User) error
 	User(id string) (User, error)

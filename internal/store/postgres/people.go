@@ -39,6 +39,19 @@ func (t *tx) Org(id string) (o store.Org, err error) {
 	return o, err
 }
 
+// Orgs implements store.Tx.
+func (t *tx) Orgs(after string, limit int) ([]store.Org, error) {
+	var out []store.Org
+	const q = `SELECT ` + orgColumns + ` FROM orgs o WHERE o.id > $1 ORDER BY o.id LIMIT $2`
+	err := t.rows("orgs", q, []any{after, limit}, func(r scanner) error {
+		var o store.Org
+		err := r.Scan(orgInto(&o)...)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
 // OrgBySlug implements store.Tx.
 func (t *tx) OrgBySlug(slug string) (o store.Org, err error) {
 	err = t.row("org", `SELECT `+orgColumns+` FROM orgs o WHERE o.slug = $1`, []any{slug}, orgInto(&o)...)

@@ -67,7 +67,12 @@ func testOrgs(_ *testing.T, f *fixture) {
 		first, err7 := tx.FirstMember(acme.ID, "owner")
 		f.equal("first owner", first, bo)
 		f.equal("errors", []error{err, err2, err3, err4, err5, err6, err7}, make([]error, 7))
-		return nil
+		orgs, err := tx.Orgs("", 1)
+		f.equal("first org", orgs, []store.Org{acme})
+		f.equal("error", err, nil)
+		orgs, err = tx.Orgs(acme.ID, 9)
+		f.equal("orgs after it", orgs, []store.Org{beta})
+		return err
 	})
 	for _, missing := range []func(store.Tx) error{
 		func(tx store.Tx) error { _, err := tx.Org("acme"); return err },
