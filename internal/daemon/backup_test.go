@@ -92,7 +92,7 @@ func (k *kept) opens(dir string, want map[string]int) {
 	r.end()
 }
 
-func TestWhatIsRevokedAfterABackupStaysRevoked(t *testing.T) {
+func TestWhatIsRevokedAfterABackupStaysRevoked(t *testing.T) { //nolint:tparallel // the last changes what the others read
 	t.Parallel()
 	names := []string{"kept", "disabled", "deleted", "shortened", "enabled-again", "moved-on"}
 	k := newKept(t, names, func(k *kept, url string) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -42,10 +43,11 @@ func (d dataDir) checkDatabase() error {
 	}
 	info, err := os.Stat(d.database())
 	missing := errors.Is(err, fs.ErrNotExist)
-	if len(keys) == 0 || !missing && (err != nil || info.Size() > 0) {
-		return nil // what else may be wrong with the database is told when it is opened
+	empty := err == nil && info.Size() == 0
+	if len(keys) == 0 || !missing && !empty { // what else may be wrong with the database is told when it is opened
+		return nil
 	}
-	what, remove := "empty", keys
+	what, remove := "empty", slices.Clone(keys)
 	if missing {
 		what = "missing"
 	}

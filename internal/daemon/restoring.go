@@ -209,7 +209,7 @@ func copyFile(ctx context.Context, from, to string) (err error) {
 
 // readerUntil reads until the context ends.
 type readerUntil struct {
-	ctx context.Context //nolint:containedctx // of one copy
+	ctx context.Context // of one copy
 	io.Reader
 }
 

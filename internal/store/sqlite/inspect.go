@@ -40,4 +40,3 @@ func (in *Inspected) Settings(ctx context.Context) error { return assertSafe(ctx
 
 // Sound has SQLite look at every page and every reference.
 func (in *Inspected) Sound(ctx context.Context) error { return explain(in.path, sound(ctx, in.reader)) }
-
