@@ -40,7 +40,7 @@ func refusalOf(err error) int {
 			return 3
 		case api.CodeForbidden:
 			return 4
-		case api.CodeTooManyTries:
+		case api.CodeTooManyTries, api.CodeRateLimited:
 			return 5
 		}
 	}

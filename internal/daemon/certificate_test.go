@@ -127,7 +127,7 @@ func TestTLSAddress(t *testing.T) {
 	}
 	r.end()
 	r = start(t, dir, func(o *ServeOptions) { pair(o); o.Listen = "0.0.0.0:0" }) // without --insecure-http
-	noError(t, statusRun(t.Context(), &StatusOptions{DataDir: dir, Out: io.Discard}))
+	noError(t, readyRun(t.Context(), &ReadyOptions{DataDir: dir, Out: io.Discard}))
 	r.end()
 }
 

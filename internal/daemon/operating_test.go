@@ -59,7 +59,7 @@ func TestOperatingMetrics(t *testing.T) {
 	r := start(t, privateDir(t), func(o *ServeOptions) {
 		o.TLSCert, o.TLSKey, o.MetricsListen = filepath.Join(files, "a.crt"), filepath.Join(files, "a.key"), "127.0.0.1:0"
 	})
-	noError(t, statusRun(t.Context(), &StatusOptions{DataDir: dataDirOf(t, r), Out: &strings.Builder{}})) // so that there is a request
+	noError(t, readyRun(t.Context(), &ReadyOptions{DataDir: dataDirOf(t, r), Out: &strings.Builder{}})) // so that there is a request
 	address := regexp.MustCompile(`msg=metrics url=(\S+)`).FindStringSubmatch(r.log.String())[1]
 	status, scrape := call(t, http.MethodGet, address, "", "")
 	r.end()

@@ -19,7 +19,7 @@ func NewRoot(f *cliutil.Factory) *cobra.Command {
 		Example: "$ keyfobd serve\n$ keyfobd serve --listen 127.0.0.1:8080 --public-url https://keys.example.com",
 	}
 	cliutil.Root(f, root, config.OptOutput)
-	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil), newCmdStatus(f, nil))
+	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil), newCmdReady(f, nil))
 	cliutil.Group(root, newCmdBackup(f, nil), newCmdRestore(f, nil), newCmdDoctor(f, nil))
 	root.Version = build.Version()
 	return root

@@ -30,8 +30,17 @@ func (p proxies) locate(r *http.Request) {
 		return
 	}
 	if client := p.client(peer, r.Header["X-Forwarded-For"]); client != peer {
-		r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
+		r.RemoteAddr = netip.AddrPortFrom(client, namedPort).String()
 	}
+}
+
+// namedPort stands for the port of a client that a proxy names. No connection comes from it.
+const namedPort = 0
+
+// isNamed says that the request's client is whom a trusted proxy named, not the connection's peer.
+func isNamed(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && at.Port() == namedPort
 }
 
 // client goes back through the hops, each of which was named by the one after it, to the first that is not trusted. Where one

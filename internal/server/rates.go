@@ -9,14 +9,15 @@ import (
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
-// failuresOf is the address that failed checks of keys in this request count for; the zero Addr: nobody's. A gateway asks for all of
-// its clients, and what connects from this machine is likely to be a proxy of theirs: no such one is limited as a whole.
+// failuresOf is the address that failed checks of keys in this request count for; the zero Addr: nobody's. Whom a trusted proxy
+// names is limited. A gateway that names nobody asks for all of its clients, and what connects from this machine is likely to be a
+// proxy of theirs: no such one is limited as a whole.
 func failuresOf(r *http.Request, by auth) netip.Addr {
-	peer := address(r.RemoteAddr)
-	if by == authGateway || peer.IsLoopback() {
+	client := ClientAddress(r)
+	if !isNamed(r) && (by == authGateway || client.IsLoopback()) {
 		return netip.Addr{}
 	}
-	return peer
+	return client
 }
 
 // checkKey lets a key in, of whichever org, and says what is left of its rate limit.

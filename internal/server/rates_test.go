@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -166,4 +167,27 @@ func TestJunkIsLimitedByItsAddress(t *testing.T) {
 		ask("GET", "/v1/self", "127.0.0.1:1234", "kf_junk").problem(api.CodeUnauthenticated)
 		ask("GET", "/v1/self", "@", "kf_junk").problem(api.CodeUnauthenticated)
 	}
+}
+
+// TestClientsOfProxiesAreLimited: whom a trusted proxy names, at a gateway's question, too, and nobody beside.
+func TestClientsOfProxiesAreLimited(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.server.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	_, valid := h.newKey(h.acme, "ci")
+	ask := func(client, key string) answer {
+		r := httptest.NewRequest("GET", "http://localhost/v1/authz", http.NoBody)
+		r.RemoteAddr = "127.0.0.1:1234"
+		r.Header.Set("X-Forwarded-For", "203.0.113.9, "+client)
+		r.Header.Set("X-API-Key", key)
+		rec := httptest.NewRecorder()
+		h.server.ServeHTTP(rec, r)
+		return answer{t, rec.Code, rec.Header(), rec.Body.Bytes()}
+	}
+	for range 100 {
+		ask("198.51.100.1", "kf_junk").problem(api.CodeUnauthenticated)
+	}
+	ask("198.51.100.1", "kf_junk").problem(api.CodeTooManyTries)
+	ask("198.51.100.1", valid).want(http.StatusNoContent)
+	ask("198.51.100.2", "kf_junk").problem(api.CodeUnauthenticated)
 }

@@ -86,10 +86,10 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if !strings.Contains(text, `HEALTHCHECK --interval=10s --timeout=5s CMD ["/usr/bin/keyfobd", "status"]`) {
+	if !strings.Contains(text, `HEALTHCHECK --interval=10s --timeout=5s CMD ["/usr/bin/keyfobd", "ready"]`) {
 		t.Error("nothing asks for its health")
 	}
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KEYFOB_TEST_BIN"), "keyfobd"), "status", "--data-dir", t.TempDir()).CombinedOutput(); err == nil ||
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KEYFOB_TEST_BIN"), "keyfobd"), "ready", "--data-dir", t.TempDir()).CombinedOutput(); err == nil ||
 		!strings.Contains(string(out), "no service serves") {
 		t.Errorf("status: %v, %s", err, out)
 	}

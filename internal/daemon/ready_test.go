@@ -9,26 +9,26 @@ import (
 	"github.com/keyfob/keyfob/internal/cliutil"
 )
 
-func TestStatus(t *testing.T) {
+func TestReady(t *testing.T) {
 	t.Parallel()
 	dir := privateDir(t)
 	var out strings.Builder
-	status := func() error { return statusRun(t.Context(), &StatusOptions{DataDir: dir, Out: &out}) }
-	failure(t, status(), "not-ready", cliutil.ExitUnreachable)
+	ready := func() error { return readyRun(t.Context(), &ReadyOptions{DataDir: dir, Out: &out}) }
+	failure(t, ready(), "not-ready", cliutil.ExitUnreachable)
 	r := start(t, dir, func(o *ServeOptions) {
 		o.Listen, o.InsecureHTTP, o.PublicURL = "0.0.0.0:0", true, "https://keys.example.invalid" // which is not asked
 	})
-	noError(t, status())
+	noError(t, ready())
 	if out.String() != "ready\n" {
 		t.Errorf("it said %q", out.String())
 	}
 	doc, err := os.ReadFile(filepath.Join(dir, "service.json"))
 	noError(t, err)
 	r.end()
-	failure(t, status(), "not-ready", cliutil.ExitUnreachable)
+	failure(t, ready(), "not-ready", cliutil.ExitUnreachable)
 	for _, left := range []string{string(doc), "{", "{}"} { // what a killed service leaves
 		noError(t, os.WriteFile(filepath.Join(dir, "service.json"), []byte(left), 0o600))
-		failure(t, status(), "not-ready", cliutil.ExitUnreachable)
+		failure(t, ready(), "not-ready", cliutil.ExitUnreachable)
 	}
 	if out.String() != "ready\n" {
 		t.Errorf("it said %q", out.String())

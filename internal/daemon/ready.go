@@ -19,36 +19,36 @@ import (
 	"github.com/keyfob/keyfob/internal/cliutil"
 )
 
-const statusTimeout = 4 * time.Second
+const readyTimeout = 4 * time.Second
 
-// StatusOptions is all that statusRun needs.
-type StatusOptions struct {
+// ReadyOptions is all that readyRun needs.
+type ReadyOptions struct {
 	DataDir string
 	Out     io.Writer
 }
 
-func newCmdStatus(f *cliutil.Factory, runF func(context.Context, *StatusOptions) error) *cobra.Command {
-	opts := &StatusOptions{Out: f.IO.Out}
+func newCmdReady(f *cliutil.Factory, runF func(context.Context, *ReadyOptions) error) *cobra.Command {
+	opts := &ReadyOptions{Out: f.IO.Out}
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use:   "ready",
 		Short: "Say whether the service of a data directory is ready",
 		Long: `Say whether the service of a data directory is ready to answer requests: exit 0 when it is, 6 when it is not. Containers ask this
 for their health.`,
-		Example: "$ keyfobd status\n$ keyfobd status --data-dir /var/lib/keyfob",
+		Example: "$ keyfobd ready\n$ keyfobd ready --data-dir /var/lib/keyfob",
 		Args:    cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
-			return cliutil.Run(cmd.Context(), opts, runF, statusRun)
+			return cliutil.Run(cmd.Context(), opts, runF, readyRun)
 		},
 	}
 	cmd.Flags().StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
 	return cmd
 }
 
-// statusRun asks the service where it listens, whatever its public URL is: a proxy before it is none of its health.
-func statusRun(ctx context.Context, opts *StatusOptions) error {
+// readyRun asks the service where it listens, whatever its public URL is: a proxy before it is none of its health.
+func readyRun(ctx context.Context, opts *ReadyOptions) error {
 	unready := func(err error, format string, args ...any) error {
 		return &cliutil.Error{
 			Code: "not-ready", Exit: cliutil.ExitUnreachable, Err: err, Message: fmt.Sprintf(format, args...), Hint: "its log says more",
@@ -69,7 +69,7 @@ func statusRun(ctx context.Context, opts *StatusOptions) error {
 	if at.TLS {
 		scheme = "https"
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+at.Listen+"/readyz", http.NoBody)
 	if err != nil {
