@@ -42,6 +42,7 @@ func refusalOf(err error) int {
 			return 4
 		case api.CodeTooManyTries, api.CodeRateLimited:
 			return 5
+		default: // the store's
 		}
 	}
 	return 6

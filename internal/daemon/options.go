@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/client"
 )
 
@@ -92,6 +93,18 @@ func (o *ServeOptions) proxies() []netip.Prefix {
 
 // tls says that the service itself ends TLS.
 func (o *ServeOptions) tls() bool { return o.TLSCert != "" }
+
+// whole checks all options, and returns what two of them mean.
+func (o *ServeOptions) whole() (public *url.URL, joins []core.Join, err error) {
+	if public, err = o.check(); err != nil {
+		return nil, nil, err
+	}
+	if _, err = o.upstream(); err != nil {
+		return nil, nil, err
+	}
+	joins, err = o.SignIn.rules()
+	return public, joins, err
+}
 
 // upstream reads MCPUpstream; nil: there is none. A query could hold a secret, which argv must not.
 func (o *ServeOptions) upstream() (*url.URL, error) {

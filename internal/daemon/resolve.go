@@ -2,13 +2,15 @@ package daemon
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 )
+
+// byDefault is the origin of a value that nobody gave.
+const byDefault = "default"
 
 // addFlags gives the options their flags and their defaults.
 func addFlags(flags *pflag.FlagSet, all []setting) {
@@ -30,7 +32,7 @@ func resolve(opts *ServeOptions, flags *pflag.FlagSet, env func(string) string) 
 	all := settings(opts)
 	origins := map[string]string{}
 	for _, s := range all {
-		origins[s.name] = "default"
+		origins[s.name] = byDefault
 		if flags.Changed(s.name) {
 			origins[s.name] = "flag --" + s.name
 			continue
@@ -46,38 +48,51 @@ func resolve(opts *ServeOptions, flags *pflag.FlagSet, env func(string) string) 
 		origins[s.name] = place
 	}
 	if opts.Config != "" {
-		entries, err := readConfig(opts.Config, all)
-		if err != nil {
+		if err := fromFile(opts.Config, all, flags, origins); err != nil {
 			return nil, err
-		}
-		for _, s := range all {
-			e, ok := entries[s.name]
-			if !ok || origins[s.name] != "default" {
-				continue
-			}
-			if err := s.set(flags, e.place, e.values...); err != nil {
-				return nil, err
-			}
-			origins[s.name] = e.place
 		}
 	}
 	for _, s := range all {
-		if list, ok := s.field.(*[]string); ok {
-			for i, value := range *list {
-				(*list)[i] = strings.TrimSpace(value) // of "a, b"
-			}
-		}
-		place := origins[s.name]
-		if slices.Contains([]string{"default", "flag --" + s.name}, place) {
-			place = "--" + s.name
-		} else if strings.HasPrefix(place, "file ") {
-			place += ", " + s.key()
-		}
-		if err := s.verify(strings.TrimPrefix(place, "environment ")); err != nil {
+		if err := s.settle(origins[s.name]); err != nil {
 			return nil, err
 		}
 	}
 	return origins, nil
+}
+
+// fromFile fills in what the config file gives and nothing stronger has given.
+func fromFile(path string, all []setting, flags *pflag.FlagSet, origins map[string]string) error {
+	entries, err := readConfig(path, all)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		e, ok := entries[s.name]
+		if !ok || origins[s.name] != byDefault {
+			continue
+		}
+		if err := s.set(flags, e.place, e.values...); err != nil {
+			return err
+		}
+		origins[s.name] = e.place
+	}
+	return nil
+}
+
+// settle checks the value that an option has from a place.
+func (s setting) settle(origin string) error {
+	if list, ok := s.field.(*[]string); ok {
+		for i, value := range *list {
+			(*list)[i] = strings.TrimSpace(value) // of "a, b"
+		}
+	}
+	place := "--" + s.name
+	if variable, ok := strings.CutPrefix(origin, "environment "); ok {
+		place = variable
+	} else if strings.HasPrefix(origin, "file ") {
+		place = "the config " + origin + ", " + s.key()
+	}
+	return s.verify(place)
 }
 
 // set gives an option the value that stands at a place, without making it look like a flag's.

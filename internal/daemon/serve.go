@@ -29,14 +29,7 @@ const drainTimeout = 10 * time.Second
 
 // serveRun serves until ctx ends, or, with ExitWithParent, until In does; then it stops gracefully and returns nil.
 func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
-	public, err := opts.check()
-	if err != nil {
-		return err
-	}
-	if _, err := opts.upstream(); err != nil {
-		return err
-	}
-	joins, err := opts.SignIn.rules()
+	public, joins, err := opts.whole()
 	if err != nil {
 		return err
 	}
@@ -131,7 +124,7 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 	if s.pair != nil {
 		expires = s.pair.expires
 	}
-	handler := server.New(server.Config{
+	handler := server.New(server.Config{ //nolint:contextcheck // a scrape is nobody's request
 		TLSExpires:   expires,
 		LocalMetrics: s.metrics == nil,
 		Core:         s.domain.core,

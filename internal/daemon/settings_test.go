@@ -137,7 +137,7 @@ func TestBadOptions(t *testing.T) {
 // TestPrintConfig holds that what is printed is a config file with the same options, whatever they hold.
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
-	print := func(o *ServeOptions, asJSON bool) string {
+	printed := func(o *ServeOptions, asJSON bool) string {
 		var out strings.Builder
 		o.Out, o.JSON, o.PrintConfig = &out, asJSON, true
 		noError(t, serveRun(t.Context(), o))
@@ -147,7 +147,7 @@ func TestPrintConfig(t *testing.T) {
 	first, err := parsed(t, map[string]string{"KEYFOBD_DATA_DIR": dir}, "--listen", "127.0.0.1:1", "--mcp-name", "7", "--trusted-proxies", "10.0.0.0/8,::1",
 		"--oidc-issuer", "https://x.example", "--oidc-client-id", "true", "--oidc-client-secret-file", "/a # b:\n 'c'\"", "--setup-link=false")
 	noError(t, err)
-	text := print(first, false)
+	text := printed(first, false)
 	for _, want := range []string{"listen: 127.0.0.1:1 # flag --listen\n", "data_dir: " + dir + " # environment KEYFOBD_DATA_DIR\n", "log_level: info # default\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it lacks %q:\n%s", want, text)
@@ -168,7 +168,7 @@ func TestPrintConfig(t *testing.T) {
 			Origin string
 		}
 	}
-	noError(t, json.Unmarshal([]byte(print(first, true)), &doc))
+	noError(t, json.Unmarshal([]byte(printed(first, true)), &doc))
 	if got := doc.Config["mcp_name"]; got.Value != "7" || got.Origin != "flag --mcp-name" || len(doc.Config) != len(settings(first))-3 {
 		t.Errorf("as JSON: %+v", doc)
 	}
