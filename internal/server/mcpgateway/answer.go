@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -27,7 +28,7 @@ type answerError struct{ reason string }
 func (e *answerError) Error() string { return e.reason }
 
 // checkAnswer refuses what would mean something else to a client: a sign-in, a redirect, a page.
-func checkAnswer(res *http.Response) error {
+func (g *Gateway) checkAnswer(res *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusProxyAuthRequired:
@@ -41,7 +42,32 @@ func checkAnswer(res *http.Response) error {
 	if kind == "text/event-stream" {
 		res.Header.Set("X-Accel-Buffering", "no")
 	}
+	res.Body = &answerBody{ReadCloser: res.Body, gateway: g, ctx: res.Request.Context()}
 	return nil
+}
+
+// answerBody logs why an answer was cut, unless the gateway or the client ended it.
+type answerBody struct {
+	io.ReadCloser
+	gateway *Gateway
+	ctx     context.Context //nolint:containedctx // of the request that it is the answer to
+}
+
+// Read implements io.Reader.
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && (b.ctx.Err() == nil || errors.Is(context.Cause(b.ctx), errIdle)) {
+		if b.ctx.Err() != nil {
+			err = errIdle
+		}
+		b.gateway.logFailure(b.ctx, "the MCP upstream's answer was cut", err)
+	}
+	return n, err //nolint:wrapcheck // the proxy's to judge
+}
+
+func (g *Gateway) logFailure(ctx context.Context, message string, err error) {
+	reason := err.Error()
+	g.log.LogAttrs(ctx, slog.LevelWarn, message, slog.String("request_id", of(ctx).id), slog.String("error", reason[:min(len(reason), 300)]))
 }
 
 // failed answers for an MCP server that did not. The cause is the operator's: it goes to the log.
@@ -55,15 +81,15 @@ func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var timeout net.Error
 	switch {
 	case errors.Is(cause, errDraining):
-		status, text = http.StatusServiceUnavailable, "the service stops; try again"
+		status, text, err = http.StatusServiceUnavailable, "the service stops; try again", cause
+	case errors.Is(cause, errNoAnswer):
+		status, text, err = http.StatusServiceUnavailable, "the key can't be checked now; try again", cause
 	case cause != nil && !errors.Is(cause, errIdle):
 		return // the client left
 	case errors.As(err, &timeout) && timeout.Timeout():
 		status, text = http.StatusGatewayTimeout, "the MCP server behind this gateway did not answer in time"
 	}
-	reason := err.Error()
-	g.log.LogAttrs(r.Context(), slog.LevelWarn, "the MCP upstream failed", slog.String("request_id", req.id),
-		slog.String("error", reason[:min(len(reason), 300)]))
+	g.logFailure(r.Context(), "the MCP upstream failed", err)
 	text += "; its operator finds the reason in Keyfob's log under " + req.id
 	out, ok := w.(*writer)
 	if !ok {
@@ -76,10 +102,17 @@ func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // answer writes a JSON-RPC error for the message with the id; nil: null.
 func answer(w http.ResponseWriter, status int, id []byte, code int, text, request string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(fault(id, code, text, request), '\n')) // a client that left needs no answer
+}
+
+// fault is the error of JSON-RPC for the message with the id; nil: null.
+func fault(id []byte, code int, text, request string) []byte {
 	type data struct {
 		RequestID string `json:"request_id"`
 	}
-	type fault struct {
+	type object struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 		Data    data   `json:"data"`
@@ -87,14 +120,12 @@ func answer(w http.ResponseWriter, status int, id []byte, code int, text, reques
 	body, err := json.Marshal(struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
-		Error   fault           `json:"error"`
-	}{"2.0", id, fault{code, text, data{request}}})
+		Error   object          `json:"error"`
+	}{"2.0", id, object{code, text, data{request}}})
 	if err != nil {
 		body = nil // an id that was read as JSON, strings and a number always marshal
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // a client that left needs no answer
+	return body
 }
 
 // messageID returns the id of a message that may be cut, if that is a string or a number; nil: it has none.
@@ -138,8 +169,10 @@ type writer struct {
 	http.ResponseWriter
 	own     http.Header // of the answer; informational ones end here
 	control *http.ResponseController
-	idle    *time.Timer
+	stream  *stream
+	bounds  bounds
 	started bool
+	tail    [2]byte // what was written last
 }
 
 // Header implements http.ResponseWriter.
@@ -165,14 +198,30 @@ func (w *writer) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *writer) Write(b []byte) (int, error) {
 	w.extend()
-	return w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b)
+	for _, c := range b[max(0, n-len(w.tail)):n] {
+		w.tail = [2]byte{w.tail[1], c}
+	}
+	return n, err
 }
 
 func (w *writer) extend() {
-	if w.idle != nil {
-		w.idle.Reset(idleTimeout)
+	w.stream.idle.Reset(w.bounds.idle)
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.bounds.write)) // what can't have one needs none
+}
+
+// between says that the answer is a stream of events in which one may follow now.
+func (w *writer) between() bool {
+	kind, _, _ := mime.ParseMediaType(w.own.Get("Content-Type"))
+	return kind == "text/event-stream" && w.own.Get("Content-Encoding") == "" && (w.tail == [2]byte{} || w.tail == [2]byte{'\n', '\n'})
+}
+
+// last ends a stream of events with an error for the message with the id.
+func (w *writer) last(id []byte, text, request string) {
+	_, err := fmt.Fprintf(w, "event: message\ndata: %s\n\n", fault(id, codeInternal, text, request))
+	if err == nil {
+		_ = w.control.Flush() // a client that left needs no answer
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // what can't have one needs none
 }
 
 // Unwrap is for http.ResponseController.

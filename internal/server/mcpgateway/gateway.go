@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -20,12 +21,26 @@ import (
 )
 
 const (
-	maxBody       = 4 << 20
-	maxHeader     = 64 << 10
-	headerTimeout = 5 * time.Minute // a server that answers with JSON sends nothing before its tool is done
-	idleTimeout   = time.Hour
-	writeTimeout  = 30 * time.Second // of one write
+	maxBody   = 4 << 20
+	maxHeader = 64 << 10
 )
+
+// bounds are what a test would wait too long for.
+type bounds struct {
+	header time.Duration // until an answer begins: a server that answers with JSON sends nothing before its tool is done
+	idle   time.Duration // between two writes
+	write  time.Duration // of one write
+	check  time.Duration // between two questions whether a key still opens
+	grace  time.Duration // of calls, once the service stops
+	perKey int           // requests under way with one key, streams among them
+}
+
+func defaults() bounds {
+	return bounds{
+		header: 5 * time.Minute, idle: time.Hour, write: 30 * time.Second, check: 250 * time.Millisecond, grace: 5 * time.Second,
+		perKey: 256,
+	}
+}
 
 // Caller is whom a request comes from.
 type Caller struct {
@@ -40,21 +55,26 @@ type Caller struct {
 type Gateway struct {
 	upstream, public *url.URL
 	log              *slog.Logger
+	bounds           bounds
 	streams          streams
 	proxy            *httputil.ReverseProxy
 }
 
 // New makes a gateway; public is where clients reach it.
 func New(upstream, public *url.URL, logger *slog.Logger) *Gateway {
-	g := &Gateway{upstream: upstream, public: public, log: logger}
-	g.streams.groups = map[string]*group{}
+	return newGateway(upstream, public, logger, defaults())
+}
+
+func newGateway(upstream, public *url.URL, logger *slog.Logger, b bounds) *Gateway {
+	g := &Gateway{upstream: upstream, public: public, log: logger, bounds: b}
+	g.streams = streams{bounds: b, groups: map[string]*group{}, perKey: map[string]int{}}
 	g.proxy = &httputil.ReverseProxy{
-		Rewrite: g.rewrite, ModifyResponse: checkAnswer, ErrorHandler: g.failed, FlushInterval: -1,
+		Rewrite: g.rewrite, ModifyResponse: g.checkAnswer, ErrorHandler: g.failed, FlushInterval: -1,
 		ErrorLog: log.New(io.Discard, "", 0), // what goes wrong is logged here
 		Transport: &http.Transport{ // no proxy: the environment says nothing of this server
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: headerTimeout, MaxResponseHeaderBytes: maxHeader,
+			ResponseHeaderTimeout: b.header, MaxResponseHeaderBytes: maxHeader,
 			DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: 64,
 			IdleConnTimeout:     4 * time.Second, // Node and uvicorn close theirs after 5: a POST must not meet that
@@ -63,11 +83,11 @@ func New(upstream, public *url.URL, logger *slog.Logger) *Gateway {
 	return g
 }
 
+// Open is how many requests are under way, streams among them.
+func (g *Gateway) Open() int { return g.streams.count() }
+
 // Drain ends event streams that clients hold open, and, after a while, all else.
 func (g *Gateway) Drain() { g.streams.drain() }
-
-// Open is how many requests are under way, event streams among them.
-func (g *Gateway) Open() int { return g.streams.count() }
 
 // Serve passes the request on. An error means that nothing was answered yet: it is what Caller.Still said.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error {
@@ -77,6 +97,13 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error 
 		answer(w, http.StatusMethodNotAllowed, nil, codeInvalid, "an MCP server takes GET, POST and DELETE", id)
 		return nil
 	}
+	ctx, st := g.streams.open(r.Context(), c, r.Method == http.MethodGet)
+	if st == nil {
+		w.Header().Set("Retry-After", "1")
+		answer(w, http.StatusTooManyRequests, nil, codeInternal, fmt.Sprintf("the key has %d requests open; end some", g.bounds.perKey), id)
+		return nil
+	}
+	defer g.streams.close(st)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		answer(w, http.StatusRequestEntityTooLarge, messageID(body), codeInvalid, "the message is larger than 4 MiB", id)
@@ -86,19 +113,34 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error 
 		answer(w, http.StatusBadRequest, nil, codeInvalid, "the message could not be read to its end", id)
 		return nil
 	}
-	out := &writer{ResponseWriter: w, own: http.Header{}, control: http.NewResponseController(w)}
+	out := &writer{ResponseWriter: w, own: http.Header{}, control: http.NewResponseController(w), stream: st, bounds: g.bounds}
 	_ = out.control.SetReadDeadline(time.Time{}) // that of the request would end the answer with it
-	ctx, s := g.streams.open(r.Context(), c, r.Method == http.MethodGet)
-	defer g.streams.close(s)
-	out.idle = s.idle
 	r = r.WithContext(context.WithValue(ctx, requestKey{}, request{c, messageID(body), id}))
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
-	g.proxy.ServeHTTP(out, r)
+	g.pass(out, r)
 	out.extend() // the end of the answer is a write, too
 	if ended, ok := errors.AsType[*endedError](context.Cause(ctx)); ok && !out.started {
 		return ended.reason
 	}
 	return nil
+}
+
+// pass has the proxy pass the request on. It panics where an answer is cut, so that the client sees it cut. A call whose key was
+// refused ends with a message instead if it can: clients take a cut stream up again, and wait for a result that they may not have.
+func (g *Gateway) pass(out *writer, r *http.Request) {
+	defer func() {
+		cut := recover()
+		if cut == nil {
+			return
+		}
+		ended, ok := errors.AsType[*endedError](context.Cause(r.Context()))
+		req := of(r.Context())
+		if !ok || cut != http.ErrAbortHandler || req.message == nil || !out.between() { //nolint:errorlint,err113 // as net/http compares
+			panic(cut)
+		}
+		out.last(req.message, ended.Error(), req.id)
+	}()
+	g.proxy.ServeHTTP(out, r)
 }
 
 type requestKey struct{}

@@ -7,14 +7,11 @@ import (
 	"time"
 )
 
-const (
-	checkEvery = 250 * time.Millisecond
-	maxMissed  = 3 // checks without an answer; with these a revocation ends what is open within a second
-	drainGrace = 5 * time.Second
-)
+// maxMissed checks may stay without an answer: a revocation ends what is open within four of them, a second.
+const maxMissed = 3
 
 var (
-	errIdle     = errors.New("nothing was sent for an hour")
+	errIdle     = errors.New("nothing was sent for too long")
 	errDraining = errors.New("the service stops")
 	errNoAnswer = errors.New("whether the key still opens could not be found out")
 )
@@ -29,8 +26,11 @@ func (e *endedError) Unwrap() error { return e.reason }
 // is nothing open.
 type streams struct {
 	mu       sync.Mutex
+	bounds   bounds
 	groups   map[string]*group
+	perKey   map[string]int // requests under way, by the key's id
 	timer    *time.Timer
+	grace    *time.Timer // ends what still runs; nil: the service does not stop, or nothing ran
 	checking bool
 	draining bool
 }
@@ -43,17 +43,23 @@ type group struct {
 
 type stream struct {
 	secret string
+	key    string // its id
 	get    bool
 	end    context.CancelCauseFunc
 	idle   *time.Timer
 }
 
+// open begins a request; nil: the key has too many under way.
 func (s *streams) open(ctx context.Context, c Caller, get bool) (context.Context, *stream) {
-	ctx, end := context.WithCancelCause(ctx)
-	st := &stream{secret: c.Secret, get: get, end: end}
-	st.idle = time.AfterFunc(idleTimeout, func() { end(errIdle) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.perKey[c.KeyID] >= s.bounds.perKey {
+		return ctx, nil
+	}
+	s.perKey[c.KeyID]++
+	ctx, end := context.WithCancelCause(ctx)
+	st := &stream{secret: c.Secret, key: c.KeyID, get: get, end: end}
+	st.idle = time.AfterFunc(s.bounds.idle, func() { end(errIdle) })
 	if s.draining {
 		end(errDraining)
 	}
@@ -64,19 +70,9 @@ func (s *streams) open(ctx context.Context, c Caller, get bool) (context.Context
 	}
 	g.open[st] = true
 	if s.timer == nil {
-		s.timer = time.AfterFunc(checkEvery, s.tick)
+		s.timer = time.AfterFunc(s.bounds.check, s.tick)
 	}
 	return ctx, st
-}
-
-func (s *streams) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, g := range s.groups {
-		n += len(g.open)
-	}
-	return n
 }
 
 func (s *streams) close(st *stream) {
@@ -84,15 +80,32 @@ func (s *streams) close(st *stream) {
 	st.end(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.perKey[st.key]--; s.perKey[st.key] == 0 {
+		delete(s.perKey, st.key)
+	}
 	g := s.groups[st.secret]
 	delete(g.open, st)
 	if len(g.open) == 0 {
 		delete(s.groups, st.secret)
 	}
-	if len(s.groups) == 0 && s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+	if len(s.groups) > 0 {
+		return
 	}
+	s.timer.Stop()
+	s.timer = nil
+	if s.grace != nil {
+		s.grace.Stop()
+	}
+}
+
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, open := range s.perKey {
+		n += open
+	}
+	return n
 }
 
 // tick ends what could not be asked about for too long, then asks, unless an earlier check still waits for the store.
@@ -102,7 +115,7 @@ func (s *streams) tick() {
 		s.mu.Unlock()
 		return
 	}
-	s.timer.Reset(checkEvery)
+	s.timer.Reset(s.bounds.check)
 	var all []*group
 	for _, g := range s.groups {
 		if g.missed++; g.missed > maxMissed {
@@ -116,7 +129,7 @@ func (s *streams) tick() {
 	}
 	s.checking = true
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), checkEvery)
+	ctx, cancel := context.WithTimeout(context.Background(), s.bounds.check)
 	defer cancel()
 	for _, g := range all {
 		refused, err := g.still(ctx)
@@ -125,7 +138,7 @@ func (s *streams) tick() {
 			g.missed = 0
 		}
 		if refused != nil {
-			g.end(refused)
+			g.end(&endedError{refused})
 		}
 		s.mu.Unlock()
 	}
@@ -136,7 +149,7 @@ func (s *streams) tick() {
 
 func (g *group) end(reason error) {
 	for st := range g.open {
-		st.end(&endedError{reason})
+		st.end(reason)
 	}
 }
 
@@ -145,7 +158,10 @@ func (s *streams) drain() {
 	defer s.mu.Unlock()
 	s.draining = true
 	s.endAll(func(st *stream) bool { return st.get })
-	time.AfterFunc(drainGrace, func() {
+	if len(s.groups) == 0 || s.grace != nil {
+		return
+	}
+	s.grace = time.AfterFunc(s.bounds.grace, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.endAll(func(*stream) bool { return true })
