@@ -22,6 +22,9 @@ type quickstart struct {
 	Org struct {
 		Slug string `json:"slug"`
 	} `json:"org"`
+	Key struct {
+		ID string `json:"id"`
+	} `json:"key"`
 	Secret string `json:"secret"`
 	Checks []struct {
 		Name string `json:"name"`
