@@ -56,21 +56,21 @@ func TestClientsCallToolsThroughTheGateway(t *testing.T) {
 					t.Log(out.String())
 				}
 			}()
-			next(t, ctx, g.calls)
-			if got := next(t, ctx, s.results); !strings.Contains(got, "Echo: how far is it") {
+			next(ctx, t, g.calls)
+			if got := next(ctx, t, s.results); !strings.Contains(got, "Echo: how far is it") {
 				t.Fatalf("the tool answered %s", got)
 			}
-			long := next(t, ctx, g.calls)
+			long := next(ctx, t, g.calls)
 			e.run(t, "keyfob", "keys", "disable", g.Key.ID)
 			disabled := time.Now()
-			next(t, ctx, long.left)
+			next(ctx, t, long.left)
 			if took := time.Since(disabled); took > time.Second {
 				t.Errorf("the call went on for %v", took)
 			}
-			if got := next(t, ctx, s.results); !strings.Contains(got, "is disabled") {
+			if got := next(ctx, t, s.results); !strings.Contains(got, "is disabled") {
 				t.Errorf("the call that was ended gave %s", got)
 			}
-			if got := next(t, ctx, s.results); strings.Contains(got, "Echo: ") {
+			if got := next(ctx, t, s.results); strings.Contains(got, "Echo: ") {
 				t.Errorf("a disabled key's call gave %s", got)
 			}
 			if len(g.calls) != 0 {
@@ -81,7 +81,7 @@ func TestClientsCallToolsThroughTheGateway(t *testing.T) {
 }
 
 // next returns what comes from a channel, or its zero once that is closed.
-func next[T any](t *testing.T, ctx context.Context, from <-chan T) T {
+func next[T any](ctx context.Context, t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:

@@ -123,7 +123,7 @@ func started(t *testing.T, within time.Duration, ready, program string, env []st
 	}()
 	t.Cleanup(func() {
 		interrupt()
-		for range lines { //nolint:revive // to the end
+		for range lines { // to the end
 		}
 		_ = cmd.Wait()
 		_ = out.Close()
@@ -139,7 +139,7 @@ func started(t *testing.T, within time.Duration, ready, program string, env []st
 			}
 			if strings.Contains(line, ready) {
 				go func() {
-					for range lines { //nolint:revive // what it says later is nobody's matter
+					for range lines { // what it says later is nobody's matter
 					}
 				}()
 				return

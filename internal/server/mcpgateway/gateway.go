@@ -128,13 +128,13 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error 
 // pass has the proxy pass the request on. It panics where an answer is cut, so that the client sees it cut. A call whose key was
 // refused ends with a message instead if it can: clients take a cut stream up again, and wait for a result that they may not have.
 func (g *Gateway) pass(out *writer, r *http.Request) {
+	req, ctx := of(r.Context()), r.Context()
 	defer func() {
 		cut := recover()
 		if cut == nil {
 			return
 		}
-		ended, ok := errors.AsType[*endedError](context.Cause(r.Context()))
-		req := of(r.Context())
+		ended, ok := errors.AsType[*endedError](context.Cause(ctx))
 		if !ok || cut != http.ErrAbortHandler || req.message == nil || !out.between() { //nolint:errorlint,err113 // as net/http compares
 			panic(cut)
 		}

@@ -71,7 +71,7 @@ func before(t *testing.T, upstream string, change func(*bounds)) *site {
 	s.Gateway = newGateway(target, target, slog.New(slog.NewTextHandler(s.log, nil)), b)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Request-Id", "req_1")
-		err := s.Serve(w, r, Caller{Org: "acme", KeyID: "key_1", KeyName: "ci", Secret: "key_1/1", Still: func(context.Context) (error, error) { //nolint:revive,staticcheck // refused is no error of the call
+		err := s.Serve(w, r, Caller{Org: "acme", KeyID: "key_1", KeyName: "ci", Secret: "key_1/1", Still: func(context.Context) (error, error) {
 			if s.unknown.Load() {
 				return nil, errors.New("locked")
 			}
@@ -112,8 +112,16 @@ func (s *site) refuse(reason string) {
 	s.refused.Store(&err)
 }
 
+// reply is an answer whose body is closed at the end of the test.
+type reply struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+	Body       io.Reader
+}
+
 // open sends a request; its answer is to be read in time.
-func (s *site) open(method, body string) *http.Response {
+func (s *site) open(method, body string) reply {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	s.Cleanup(cancel)
@@ -126,7 +134,7 @@ func (s *site) open(method, body string) *http.Response {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = res.Body.Close() })
-	return res
+	return reply{res.Status, res.StatusCode, res.Header, res.Body}
 }
 
 const (
