@@ -22,8 +22,10 @@ import (
 type Config struct {
 	Store    store.Store
 	Material Material
-	Now      func() time.Time // nil: time.Now
-	Log      *slog.Logger     // nil: none
+	// Reload returns the material as it is now, when the store needs a master key that Material does not have; nil: there is no other.
+	Reload func() (Material, error)
+	Now    func() time.Time // nil: time.Now
+	Log    *slog.Logger     // nil: none
 	// Passwords says that there are local accounts: members are invited by a set-up link and sign in with a password.
 	Passwords bool
 	// Joins are the rules by which who signs in with an OpenID provider becomes a member. Of two for one domain and org the first
@@ -70,7 +72,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("core: no store")
 	}
-	keys, err := newMaterial(cfg.Material)
+	keys, err := newMaterial(cfg.Material, cfg.Reload)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (s *Service) addKey(tx store.Tx, p Principal, org store.Org, row *store.Key
 		PepperID: s.keys.pepperID, CreatedAt: row.CreatedAt,
 	}
 	if org.Recoverable {
-		dataKey, err := openDataKey(s.keys.MasterKey, org.ID, org.DataKey)
+		dataKey, err := s.keys.dataKey(org)
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ const (
 // sample of the sealed secrets of every org open.
 func Inspect(ctx context.Context, st store.Store, m Material) (Inspection, error) {
 	var in Inspection
-	keys, err := newMaterial(m)
+	keys, err := newMaterial(m, nil)
 	if err != nil {
 		return in, err
 	}
@@ -72,7 +72,7 @@ func (in *Inspection) org(tx store.Tx, keys material, o store.Org) error {
 	if len(newest) > 0 && newest[0].At.After(in.Newest) {
 		in.Newest = newest[0].At
 	}
-	dataKey, err := openDataKey(keys.MasterKey, o.ID, o.DataKey)
+	dataKey, err := keys.dataKey(o)
 	if err != nil {
 		in.fault(err)
 		return nil

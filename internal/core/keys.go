@@ -150,7 +150,7 @@ func (s *Service) unsealCurrent(tx store.Tx, org store.Org, row store.Key) (secr
 		if err != nil {
 			return secret.Secret{}, err
 		}
-		dataKey, err := openDataKey(s.keys.MasterKey, org.ID, org.DataKey)
+		dataKey, err := s.keys.dataKey(org)
 		if err != nil {
 			return secret.Secret{}, err
 		}

@@ -16,6 +16,8 @@ import (
 type Material struct {
 	MasterKey [32]byte
 	Pepper    [32]byte
+	// Others are master keys that the store was made under before, or will be: while one takes another's place both are in use.
+	Others [][32]byte
 }
 
 // ErrMaterial says that the store was made under another master key or pepper.
@@ -26,13 +28,16 @@ type material struct {
 	Material
 	masterID string
 	pepperID string
+	masters  *masters
 }
 
-func newMaterial(m Material) (material, error) {
+func newMaterial(m Material, reload func() (Material, error)) (material, error) {
 	if m.MasterKey == [32]byte{} || m.Pepper == [32]byte{} {
 		return material{}, errors.New("core: the master key and the pepper must not be empty")
 	}
-	return material{m, materialID(store.MaterialMasterKey, m.MasterKey), materialID(store.MaterialPepper, m.Pepper)}, nil
+	return material{
+		m, materialID(store.MaterialMasterKey, m.MasterKey), materialID(store.MaterialPepper, m.Pepper), newMasters(m, reload),
+	}, nil
 }
 
 // materialID names a key by a hash that gives nothing of it away: the key is the HMAC's key.
@@ -91,6 +96,11 @@ func (m material) ids() map[string]string {
 func (m material) compare(known []store.Material) error {
 	ids := m.ids()
 	for _, k := range known {
+		if k.Kind == store.MaterialMasterKey {
+			if _, err := m.masters.get(k.ID); err == nil {
+				continue
+			}
+		}
 		if have := ids[k.Kind]; have != k.ID {
 			return fmt.Errorf("%w: it needs the %s %s, the one given is %s", ErrMaterial, k.Kind, k.ID, have)
 		}

@@ -72,11 +72,16 @@ func (s *Service) Bootstrap(ctx context.Context, in Bootstrap) (Org, User, error
 // addOrg makes an org and its owner, and completes the user. by is who did it; the zero Actor is the owner.
 func (s *Service) addOrg(tx store.Tx, slug, name string, owner *store.User, by Actor) (org store.Org, err error) {
 	now := s.now()
-	org = store.Org{Slug: slug, Name: name, Recoverable: true, MasterKeyID: s.keys.masterID, CreatedAt: now}
+	org = store.Org{Slug: slug, Name: name, Recoverable: true, CreatedAt: now}
 	if org.ID, err = newID(orgPrefix); err != nil {
 		return org, err
 	}
-	if org.DataKey, err = newDataKey(s.keys.MasterKey, org.ID); err != nil {
+	master, err := s.newestMaster(tx)
+	if err != nil {
+		return org, err
+	}
+	org.MasterKeyID = materialID(store.MaterialMasterKey, master)
+	if org.DataKey, err = newDataKey(master, org.ID); err != nil {
 		return org, err
 	}
 	if err := s.addUser(tx, owner); err != nil {

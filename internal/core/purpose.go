@@ -9,7 +9,7 @@ import (
 // Seal makes text unreadable and unchangeable for everybody but this service, on any of its replicas. Purpose names what the
 // text is for: what was sealed for one opens for no other.
 func (s *Service) Seal(purpose string, text []byte) ([]byte, error) {
-	key, err := s.purposeKey(purpose)
+	key, err := purposeKey(s.keys.MasterKey, purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -18,16 +18,27 @@ func (s *Service) Seal(purpose string, text []byte) ([]byte, error) {
 
 // Open returns what Seal was given. Its error says nothing of the text.
 func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) {
-	key, err := s.purposeKey(purpose)
+	key, err := purposeKey(s.keys.MasterKey, purpose)
 	if err != nil {
 		return nil, err
 	}
-	return unseal(key, sealed, purpose)
+	text, err := unseal(key, sealed, purpose)
+	if err == nil {
+		return text, nil
+	}
+	for _, master := range s.keys.Others { // it was sealed before this process started
+		if key, err := purposeKey(master, purpose); err == nil {
+			if text, err := unseal(key, sealed, purpose); err == nil {
+				return text, nil
+			}
+		}
+	}
+	return nil, err
 }
 
 // purposeKey is a key of its own for each purpose (RFC 5869), so that none wears the master key's nonces out.
-func (s *Service) purposeKey(purpose string) ([]byte, error) {
-	key, err := hkdf.Key(sha256.New, s.keys.MasterKey[:], nil, "keyfob seal: "+purpose, dataKeyLen)
+func purposeKey(master [32]byte, purpose string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, master[:], nil, "keyfob seal: "+purpose, dataKeyLen)
 	if err != nil {
 		return nil, fmt.Errorf("derive a key: %w", err)
 	}

@@ -65,7 +65,7 @@ func (r repeat) sealedAt(orgID string) string {
 
 // keepAnswer writes what the same request will be answered with.
 func (s *Service) keepAnswer(tx store.Tx, org store.Org, r repeat, keyID string, sec secret.Secret, now time.Time) error {
-	dataKey, err := openDataKey(s.keys.MasterKey, org.ID, org.DataKey)
+	dataKey, err := s.keys.dataKey(org)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *Service) answered(tx store.Tx, org store.Org, r repeat, now time.Time) 
 }
 
 func (s *Service) openAnswer(org store.Org, r repeat, a store.Answer) (secret.Secret, error) {
-	dataKey, err := openDataKey(s.keys.MasterKey, org.ID, org.DataKey)
+	dataKey, err := s.keys.dataKey(org)
 	if err != nil {
 		return secret.Secret{}, err
 	}

@@ -178,7 +178,7 @@ func (r *rotating) checkKey() (store.Secret, error) {
 
 // seal adds the secret, and keeps it for who opened the rotation; recoverable: for the key as well.
 func (r *rotating) seal(sec secret.Secret, recoverable bool) error {
-	dataKey, err := openDataKey(r.s.keys.MasterKey, r.org.ID, r.org.DataKey)
+	dataKey, err := r.s.keys.dataKey(r.org)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (r *rotating) sealedAt() string { return r.org.ID + "|rotation|" + r.row.ID
 
 // join hands the secret of the open rotation out again.
 func (r *rotating) join(in NewRotation, run [32]byte) (secret.Secret, error) {
-	dataKey, err := openDataKey(r.s.keys.MasterKey, r.org.ID, r.org.DataKey)
+	dataKey, err := r.s.keys.dataKey(r.org)
 	if err != nil {
 		return secret.Secret{}, err
 	}

@@ -35,6 +35,7 @@ func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Conf
 		return nil, err
 	}
 	cfg.Store, cfg.Material = db, material
+	cfg.Reload = func() (core.Material, error) { return dir.material(false) }
 	service, err := core.New(cfg) //nolint:contextcheck // it outlives ctx
 	if errors.Is(err, core.ErrMaterial) {
 		err = &cliutil.Error{

@@ -104,6 +104,9 @@ func (d *doctor) material(ctx context.Context) finding {
 		}
 		*into = key
 	}
+	if m.Others, d.inspected = d.dir.otherMasters(); d.inspected != nil {
+		return bad(check, checkFail, fix, "%s", d.inspected)
+	}
 	if d.inspection, d.inspected = core.Inspect(ctx, d.db, m); d.inspected != nil {
 		return bad(check, checkFail, fix, "%s", d.inspected)
 	}

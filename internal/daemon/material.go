@@ -28,7 +28,8 @@ func (d dataDir) material(fresh bool) (m core.Material, err error) {
 			return core.Material{}, err
 		}
 	}
-	return m, nil
+	m.Others, err = d.otherMasters()
+	return m, err
 }
 
 // checkDatabase refuses key files without the database that they are for: it was lost, or lies on a volume that is not there, and an

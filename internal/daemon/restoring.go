@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,7 +82,7 @@ func (r *restore) checkDir(context.Context) error {
 	}
 	expected := []string{masterFile, pepperFile, lockFile, revocationsFile, revocationsFile + ".lock"}
 	for _, e := range entries {
-		if !slices.Contains(expected, e.Name()) {
+		if other, _ := filepath.Match(masterNamed("*"), e.Name()); !other && !slices.Contains(expected, e.Name()) {
 			return &cliutil.Error{
 				Code: "data-dir-not-empty", Exit: cliutil.ExitConflict,
 				Message: fmt.Sprintf("%s holds %s already", r.dir, cliutil.Printable(e.Name())),
@@ -122,7 +121,9 @@ func (r *restore) readKeys(context.Context) error {
 			}
 		}
 	}
-	return nil
+	var err error
+	r.keys.Others, err = from.otherMasters()
+	return err
 }
 
 func (r *restore) keyFiles() map[string]*[32]byte {
@@ -225,8 +226,13 @@ func (r *restore) putKeys(context.Context) error {
 		if _, err := os.Lstat(r.dir.file(name)); err == nil {
 			continue
 		}
-		if err := atomicfile.Write(r.dir.file(name), []byte(hex.EncodeToString(key[:])+"\n"), 0o600); err != nil {
-			return r.dir.unusable(err)
+		if err := r.dir.writeKey(name, *key); err != nil {
+			return err
+		}
+	}
+	for _, key := range r.keys.Others {
+		if err := r.dir.writeKey(masterNamed(core.MasterKeyID(key)), key); err != nil {
+			return err
 		}
 	}
 	return nil

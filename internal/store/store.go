@@ -54,12 +54,15 @@ type Tx interface {
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)
 	AddMaterial(m Material) error
+	RemoveMaterial(kind, id string) error
 
 	AddOrg(o Org) error
 	Org(id string) (Org, error)
 	OrgBySlug(slug string) (Org, error)
 	// Orgs returns the orgs whose ids are above after, the lowest first.
 	Orgs(after string, limit int) ([]Org, error)
+	// UpdateOrgKey writes the data key and the master key that wraps it, if that is still from; else ErrConflict.
+	UpdateOrgKey(o Org, from string) error
 
 	AddUser(u User) error
 	User(id string) (User, error)

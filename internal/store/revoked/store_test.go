@@ -50,7 +50,7 @@ func TestEveryChangeIsThoughtOf(t *testing.T) {
 		"UpdateKey", "DeleteKey", "RetireSecret", "ChangeSecret", "EndSession", "EndTrustSession", "DeleteTrustRule", "RemoveMembership",
 		"UpdateMembership", "UpdateUser", "CloseInvitation",
 	}
-	harmless := []string{"UpdateRotation", "UpdateDeviceGrant", "ForgetTries", "RemoveReplica"}
+	harmless := []string{"UpdateRotation", "UpdateDeviceGrant", "ForgetTries", "RemoveReplica", "UpdateOrgKey", "RemoveMaterial"}
 	changes := regexp.MustCompile(`^(Update|Change|Delete|Remove|End|Close|Retire|Forget|Revoke|Set|Disable)[A-Z]`)
 	all := reflect.TypeFor[store.Tx]()
 	for i := range all.NumMethod() {

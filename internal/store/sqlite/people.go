@@ -21,6 +21,17 @@ func (t *tx) AddMaterial(m store.Material) error {
 	return t.exec("material", `INSERT INTO material (kind, id, added_at) VALUES ($1, $2, $3)`, m.Kind, m.ID, micros(m.AddedAt))
 }
 
+// RemoveMaterial implements store.Tx.
+func (t *tx) RemoveMaterial(kind, id string) error {
+	return t.change("material", store.ErrNotFound, `DELETE FROM material WHERE kind = $1 AND id = $2`, kind, id)
+}
+
+// UpdateOrgKey implements store.Tx.
+func (t *tx) UpdateOrgKey(o store.Org, from string) error {
+	const q = `UPDATE orgs SET data_key = $3, master_key_id = $4 WHERE id = $1 AND master_key_id = $2`
+	return t.change("data key", store.ErrConflict, q, o.ID, from, o.DataKey, o.MasterKeyID)
+}
+
 const orgColumns = `o.id, o.slug, o.name, o.recoverable, o.data_key, o.master_key_id, o.created_at`
 
 func orgInto(o *store.Org) []any {

@@ -24,6 +24,10 @@ func testMaterial(_ *testing.T, f *fixture) {
 	f.view(read)
 	f.equal("materials", got, want)
 	f.updateErr(store.ErrExists, func(tx store.Tx) error { return tx.AddMaterial(want[0]) })
+	f.update(func(tx store.Tx) error { return tx.RemoveMaterial(want[0].Kind, want[0].ID) })
+	f.view(read)
+	f.equal("without the first", got, want[1:])
+	f.updateErr(store.ErrNotFound, func(tx store.Tx) error { return tx.RemoveMaterial(want[0].Kind, want[0].ID) })
 }
 
 func testOrgs(_ *testing.T, f *fixture) {
@@ -72,6 +76,15 @@ func testOrgs(_ *testing.T, f *fixture) {
 		f.equal("error", err, nil)
 		orgs, err = tx.Orgs(acme.ID, 9)
 		f.equal("orgs after it", orgs, []store.Org{beta})
+		return err
+	})
+	wrapped := acme
+	wrapped.DataKey, wrapped.MasterKeyID = []byte{7}, "m2"
+	f.update(func(tx store.Tx) error { return tx.UpdateOrgKey(wrapped, acme.MasterKeyID) })
+	f.updateErr(store.ErrConflict, func(tx store.Tx) error { return tx.UpdateOrgKey(acme, acme.MasterKeyID) })
+	f.view(func(tx store.Tx) error {
+		got, err := tx.Org(acme.ID)
+		f.equal("org with another data key", got, wrapped)
 		return err
 	})
 	for _, missing := range []func(store.Tx) error{
