@@ -65,7 +65,7 @@ func rotateMasterKeyRun(ctx context.Context, opts *RotateMasterKeyOptions) (err 
 			Message: "the master key of " + string(dir) + " is being rotated", Hint: "wait for the other run",
 		}
 	}
-	defer func() { err = errors.Join(err, os.Remove(lock.Path()), lock.Close()) }()
+	defer func() { err = errors.Join(err, lock.Close(), os.Remove(lock.Path())) }()
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d, err := openDomain(ctx, dir, "", core.Config{Passwords: true, Now: opts.Now, Log: log})
 	if err != nil {

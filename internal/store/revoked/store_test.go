@@ -52,9 +52,8 @@ func TestEveryChangeIsThoughtOf(t *testing.T) {
 	}
 	harmless := []string{"UpdateRotation", "UpdateDeviceGrant", "ForgetTries", "RemoveReplica", "UpdateOrgKey", "RemoveMaterial"}
 	changes := regexp.MustCompile(`^(Update|Change|Delete|Remove|End|Close|Retire|Forget|Revoke|Set|Disable)[A-Z]`)
-	all := reflect.TypeFor[store.Tx]()
-	for i := range all.NumMethod() {
-		name := all.Method(i).Name
+	for method := range reflect.TypeFor[store.Tx]().Methods() {
+		name := method.Name
 		if changes.MatchString(name) && !slices.Contains(logged, name) && !slices.Contains(harmless, name) {
 			t.Errorf("does %s take access away? Then log it", name)
 		}
