@@ -176,7 +176,7 @@ func TestClientsOfProxiesAreLimited(t *testing.T) {
 	h.server.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	_, valid := h.newKey(h.acme, "ci")
 	ask := func(client, key string) answer {
-		r := httptest.NewRequest("GET", "http://localhost/v1/authz", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/v1/authz", http.NoBody)
 		r.RemoteAddr = "127.0.0.1:1234"
 		r.Header.Set("X-Forwarded-For", "203.0.113.9, "+client)
 		r.Header.Set("X-API-Key", key)

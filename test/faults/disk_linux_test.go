@@ -78,12 +78,12 @@ func TestFileSizeLimit(t *testing.T) {
 			t.Fatal("the limit has no effect")
 		}
 	}
-	for ready, until := http.StatusOK, time.Now().Add(wait); ready != http.StatusServiceUnavailable; { // a small write may still fit
+	for i, ready, until := 0, http.StatusOK, time.Now().Add(wait); ready != http.StatusServiceUnavailable; i++ { // a small write may still fit
 		var err error
 		if ready, _, err = s.ask(http.MethodGet, "/readyz", "", ""); err != nil || time.Now().After(until) {
 			t.Fatalf("readyz: %d (%v)", ready, err)
 		}
-		_, _, _ = s.ask(http.MethodPost, "/v1/orgs/acme/keys", s.session.Reveal(), `{"name":"more"}`)
+		_, _, _ = s.ask(http.MethodPost, "/v1/orgs/acme/keys", s.session.Reveal(), fmt.Sprintf(`{"name":"more%d"}`, i))
 	}
 	s.wants(http.StatusServiceUnavailable, http.MethodPost, "/v1/orgs/acme/keys", s.session.Reveal(), `{"name":"more"}`)
 	s.wants(http.StatusNoContent, http.MethodGet, "/v1/authz", made["k0"], "")
