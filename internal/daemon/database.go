@@ -88,6 +88,7 @@ func unusableStore(err error) error {
 		code, hint string
 	}{
 		{store.ErrNewerSchema, "newer-schema", "run the version of keyfobd that made it, or a newer one"},
+		{store.ErrOlderSchema, "older-schema", "start this version of keyfobd on it once, which brings it up to date"},
 		{store.ErrUnreachable, "database-unreachable", "start the database, or check host and port of --database"},
 		{store.ErrReadOnly, "database-read-only", "give --database the primary server, not a standby"},
 		{store.ErrRefused, "database-refused", "check user, password (~/.pgpass, PGPASSWORD) and database of --database"},

@@ -21,6 +21,7 @@ func NewRoot(f *cliutil.Factory) *cobra.Command {
 	cliutil.Root(f, root, config.OptOutput)
 	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil), newCmdReady(f, nil))
 	cliutil.Group(root, newCmdBackup(f, nil), newCmdRestore(f, nil), newCmdDoctor(f, nil), newCmdRotateMasterKey(f, nil))
+	cliutil.Group(root, newCmdMigrateStore(f, nil))
 	root.Version = build.Version()
 	return root
 }
@@ -122,6 +123,35 @@ $ keyfobd setup-link --email ada@example.com --public-url https://keys.example.c
 	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.Email, "email", "", "the account's e-mail `ADDRESS`")
 	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: that of the running service)")
+	return cmd
+}
+
+func newCmdMigrateStore(f *cliutil.Factory, runF func(context.Context, *MigrateStoreOptions) error) *cobra.Command {
+	opts := &MigrateStoreOptions{}
+	cmd := &cobra.Command{
+		Use:   "migrate-store --database URL",
+		Short: "Copy the data of a stopped service into an empty PostgreSQL database",
+		Long: `Copy the data of a stopped service into an empty PostgreSQL database.
+
+Everything is copied in one transaction, and every column of every row compared, before anything is kept: where that fails or is
+stopped, the database is as empty as it was, and the command can be run again. The data directory stays as it is; the service then
+needs master.key and pepper.key of it, and --database.`,
+		Example: `$ keyfobd migrate-store --data-dir /var/lib/keyfob --database postgres://keyfob@db.example.com/keyfob
+$ keyfobd serve --data-dir /var/lib/keyfob --database postgres://keyfob@db.example.com/keyfob`,
+		Args: cliutil.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.Output, err = f.Output(); err != nil {
+				return err
+			}
+			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
+				return err
+			}
+			return cliutil.Run(cmd.Context(), opts, runF, migrateStoreRun)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	flags.StringVar(&opts.Database, "database", "", "`URL` of the PostgreSQL database")
 	return cmd
 }
 

@@ -19,6 +19,10 @@ var (
 	ErrBusy        = errors.New("the database is busy")
 	ErrUnavailable = errors.New("the database can't be read or written")
 	ErrNewerSchema = errors.New("the database was made by a newer version")
+	// ErrOlderSchema: a program that may not change the database finds that it needs a migration.
+	ErrOlderSchema = errors.New("the database was made by an older version and is not brought up to date yet")
+	// ErrNotEmpty: a database that is to be filled holds something.
+	ErrNotEmpty = errors.New("the database is not empty")
 	// ErrUnknown: the connection was lost while a transaction was committed. Its changes are kept, all or none.
 	ErrUnknown = errors.New("whether the changes were kept is not known")
 	// ErrUnreachable: no server answers, or not any more.

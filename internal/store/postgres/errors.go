@@ -119,7 +119,7 @@ func (s *Store) explain(err error) error {
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Errorf("database %s: %w", s.name, err)
 	}
-	for _, known := range []error{store.ErrNewerSchema, store.ErrRefused, store.ErrReadOnly, errForeign} {
+	for _, known := range []error{store.ErrNewerSchema, store.ErrOlderSchema, store.ErrNotEmpty, store.ErrRefused, store.ErrReadOnly, errForeign} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("database %s: %w", s.name, err)
 		}

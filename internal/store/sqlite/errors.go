@@ -30,7 +30,7 @@ func isBusy(err error) bool {
 // explain adds to SQLite's answer which database it is about and, where it is known, what is wrong with it.
 func explain(path string, err error) error {
 	if _, ok := errors.AsType[*sqlite.Error](err); !ok {
-		if errors.Is(err, store.ErrNewerSchema) || errors.Is(err, errForeign) {
+		if errors.Is(err, store.ErrNewerSchema) || errors.Is(err, store.ErrOlderSchema) || errors.Is(err, errForeign) {
 			return fmt.Errorf("database %s: %w", path, err)
 		}
 		return err

@@ -47,7 +47,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	if err := probe(ctx, s.path); err != nil {
+	if err := probe(ctx, probeDSN(s.path)); err != nil {
 		return err
 	}
 	if err := tighten(s.path); err != nil { // not sooner: the file may not be ours
@@ -73,8 +73,8 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 // probe looks at the file on a connection that can't write, before anything is changed in it.
-func probe(ctx context.Context, path string) (err error) {
-	db, err := openPool(ctx, probeDSN(path), 1)
+func probe(ctx context.Context, dsn string) (err error) {
+	db, err := openPool(ctx, dsn, 1)
 	if err != nil {
 		return err
 	}
