@@ -10,6 +10,9 @@ import (
 // newsMost is how many changes a replica applies one by one; after more it begins anew.
 const newsMost = 1000
 
+// LeaseOver is after how long without a renewal a replica answers no check, for who looks at the store from outside.
+const LeaseOver = leaseOver
+
 // storeFleet is the replicas on a store.
 type storeFleet struct{ store store.Store }
 

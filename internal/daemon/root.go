@@ -21,7 +21,7 @@ func NewRoot(f *cliutil.Factory) *cobra.Command {
 	cliutil.Root(f, root, config.OptOutput)
 	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil), newCmdReady(f, nil))
 	cliutil.Group(root, newCmdBackup(f, nil), newCmdRestore(f, nil), newCmdDoctor(f, nil), newCmdRotateMasterKey(f, nil))
-	cliutil.Group(root, newCmdMigrateStore(f, nil))
+	cliutil.Group(root, newCmdMigrateStore(f, nil), newCmdStatus(f, nil))
 	root.Version = build.Version()
 	return root
 }
@@ -152,6 +152,34 @@ $ keyfobd serve --data-dir /var/lib/keyfob --database postgres://keyfob@db.examp
 	flags := cmd.Flags()
 	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
 	flags.StringVar(&opts.Database, "database", "", "`URL` of the PostgreSQL database")
+	return cmd
+}
+
+func newCmdStatus(f *cliutil.Factory, runF func(context.Context, *StatusOptions) error) *cobra.Command {
+	opts := &StatusOptions{}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the database and the replicas that share it",
+		Long: `Show the database and the replicas that share it: how many changes each is behind, and when it renewed its lease.
+
+A replica that has not renewed its lease for a second answers no check. The exit code is 1 if there is one, or one that does not catch
+up within a second. Nothing is written.`,
+		Example: `$ keyfobd status --database postgres://keyfob@db.example.com/keyfob
+$ keyfobd status --database postgres://keyfob@db.example.com/keyfob -o json | jq '.replicas[] | select(.state != "serving")'`,
+		Args: cliutil.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.Output, err = f.Output(); err != nil {
+				return err
+			}
+			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
+				return err
+			}
+			return cliutil.Run(cmd.Context(), opts, runF, statusRun)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	databaseFlag(flags, &opts.Database)
 	return cmd
 }
 

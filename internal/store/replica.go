@@ -13,8 +13,18 @@ type Replica struct {
 	SeenAt   time.Time // when it last renewed its lease
 }
 
+// State is what a database says of itself.
+type State struct {
+	Schema  int       // the number of the last migration; each kind of database counts its own
+	Keys    int64     // that are not deleted
+	Secrets int64     // that are kept and not retired
+	Now     time.Time // by the database's clock
+}
+
 // ReplicaTx is what replicas ask of a database beside its log of changes: leases.
 type ReplicaTx interface {
+	// State counts; it reads an index for that, and no rows.
+	State() (State, error)
 	// AddReplica adds a replica that has applied and renewed nothing.
 	AddReplica(r Replica) error
 	// RenewReplica counts a renewal and sets what was applied; ErrNotFound: the replica was removed.

@@ -51,6 +51,10 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
 	return version, err
 }
 
+func newerSchema(version int) error {
+	return fmt.Errorf("%w: its schema is %d, this program knows up to %d", store.ErrNewerSchema, version, len(migrationNames()))
+}
+
 // migrate applies what is missing, each migration in a transaction of its own.
 func migrate(ctx context.Context, conn *pgx.Conn) error {
 	version, err := schemaVersion(ctx, conn)
@@ -59,7 +63,7 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	}
 	names := migrationNames()
 	if version > len(names) {
-		return fmt.Errorf("%w: its schema is %d, this program knows up to %d", store.ErrNewerSchema, version, len(names))
+		return newerSchema(version)
 	}
 	for version < len(names) {
 		err := apply(ctx, conn, version+1, names[version])

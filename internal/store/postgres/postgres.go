@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
@@ -98,7 +99,27 @@ func (c Config) Name() string {
 // Open opens the database and brings its schema up to date, together with any other process that does so now. A database that
 // holds something else or is of a newer schema (store.ErrNewerSchema), a standby, and a server that is too old or could lose
 // what it acknowledged (store.ErrRefused) are refused and left as they are. Open takes at most a minute.
-func Open(ctx context.Context, c Config) (*Store, error) {
+func Open(ctx context.Context, c Config) (*Store, error) { return openWith(ctx, c, migrate) }
+
+// OpenAsIs is Open for who only looks: a database whose schema is older than this program's is refused (store.ErrOlderSchema), and
+// left as it is.
+func OpenAsIs(ctx context.Context, c Config) (*Store, error) {
+	return openWith(ctx, c, func(ctx context.Context, conn *pgx.Conn) error {
+		version, err := schemaVersion(ctx, conn)
+		known := len(migrationNames())
+		switch {
+		case err != nil:
+			return err
+		case version > known:
+			return newerSchema(version)
+		case version < known:
+			return fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, version, known)
+		}
+		return nil
+	})
+}
+
+func openWith(ctx context.Context, c Config, prepare func(context.Context, *pgx.Conn) error) (*Store, error) {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	s := &Store{name: c.Name(), gate: semaphore.NewWeighted(everyone)}
@@ -106,14 +127,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), c.pool.Copy()); err != nil {
 		return nil, s.fault(ctx, err)
 	}
-	if err := s.open(short); err != nil {
+	if err := s.open(short, prepare); err != nil {
 		s.pool.Close()
 		return nil, s.fault(ctx, err)
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context) error {
+func (s *Store) open(ctx context.Context, prepare func(context.Context, *pgx.Conn) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return s.unreachable(ctx, err)
@@ -126,7 +147,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := is.check(); err != nil {
 		return err
 	}
-	return migrate(ctx, conn.Conn())
+	return prepare(ctx, conn.Conn())
 }
 
 // settings are what a server must have for an acknowledged write to be safe. One that does not know a setting is taken to have it.

@@ -5,6 +5,14 @@ import "github.com/keyfob/keyfob/internal/store"
 // now is SQLite's clock in microseconds: what it says is for people alone.
 const now = `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`
 
+// State implements store.Tx.
+func (t *tx) State() (s store.State, err error) {
+	const q = `SELECT (SELECT max(version) FROM schema_migrations), (SELECT count(*) FROM keys WHERE deleted_at IS NULL),
+		(SELECT count(*) FROM secrets), ` + now
+	err = t.row("state", q, nil, &s.Schema, &s.Keys, &s.Secrets, moment{&s.Now})
+	return s, err
+}
+
 // AddReplica implements store.Tx.
 func (t *tx) AddReplica(r store.Replica) error {
 	const q = `INSERT INTO replicas (id, name, version, applied, renewals, joined_at, seen_at) VALUES ($1, $2, $3, 0, 0, ` + now + `, ` + now + `)`

@@ -33,6 +33,13 @@ func testReplicas(t *testing.T, f *fixture) {
 		f.equal("replicas", got, want)
 		return err
 	})
+	f.view(func(tx store.Tx) error {
+		s, err := tx.State()
+		if s.Schema < 1 || s.Keys != 0 || s.Secrets != 0 || time.Since(s.Now).Abs() > time.Hour {
+			t.Errorf("state %+v", s)
+		}
+		return err
+	})
 	f.update(func(tx store.Tx) error { return tx.RemoveReplica("rep_a", 2) })
 	f.updateErr(store.ErrNotFound, func(tx store.Tx) error { return tx.RenewReplica("rep_a", 10) })
 }
