@@ -86,6 +86,13 @@ func (g gateway) start(t *testing.T, keyfob, backend string) string {
 	}
 	text = strings.Replace(text, "listen 80;", "listen "+address+";", 1)
 	text = strings.Replace(text, ":80 {", "http://127.0.0.1:"+port+" {", 1)
+	g.run(t, text, address)
+	return "http://" + address
+}
+
+// run runs the gateway with a configuration, and waits until it listens.
+func (g gateway) run(t *testing.T, text, address string) {
+	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config")
 	if err := os.WriteFile(config, []byte(g.config(text)), 0o644); err != nil {
@@ -96,7 +103,7 @@ func (g gateway) start(t *testing.T, keyfob, backend string) string {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 		if err == nil {
 			_ = conn.Close()
-			return "http://" + address
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not listen: %v", g.program, err)
@@ -156,12 +163,7 @@ type service struct {
 func serve(t *testing.T) *service {
 	t.Helper()
 	dir := t.TempDir()
-	program := filepath.Join(dir, "keyfobd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/keyfob/keyfob/cmd/keyfobd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	program := keyfobd(t, dir)
 	data := filepath.Join(dir, "data")
 	address := freeAddress(t)
 	s := &service{address: address, acme: bootstrap(t, program, data, address, "acme"), globex: bootstrap(t, program, data, address, "globex")}
@@ -177,21 +179,39 @@ func serve(t *testing.T) *service {
 	}
 }
 
+// keyfobd builds the program in a folder.
+func keyfobd(t *testing.T, dir string) string {
+	t.Helper()
+	program := filepath.Join(dir, "keyfobd")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/keyfob/keyfob/cmd/keyfobd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
 func bootstrap(t *testing.T, program, data, address, org string) *client.Client {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, "bootstrap", "-o", "json", "--data-dir", data, "--org", org).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return owner(t, out, (&url.URL{Scheme: "http", Host: address}).String())
+}
+
+// owner is a client with the session that bootstrap printed.
+func owner(t *testing.T, printed []byte, at string) *client.Client {
+	t.Helper()
 	var made struct{ Session string }
-	if err := json.Unmarshal(out, &made); err != nil {
+	if err := json.Unmarshal(printed, &made); err != nil {
 		t.Fatal(err)
 	}
 	token, err := secret.Parse(secret.Session, made.Session)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(client.Config{URL: (&url.URL{Scheme: "http", Host: address}).String(), Token: token})
+	c, err := client.New(client.Config{URL: at, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
