@@ -29,7 +29,7 @@ soak:
 	go test -count=1 -v -timeout=60m -run '^TestRotationStorm$$' ./internal/core -schedules=10000
 	go test -count=1 -v -timeout=60m -run '^TestLeases$$' ./internal/core -seeds=10000
 	go test -count=1 -v -timeout=60m -run '^TestRotateKilled$$' ./test/acceptance -kills=600
-	go test -count=1 -v -timeout=180m -run '^(TestKilled|TestBitFlips|TestLinearizable|TestReplicas)$$' ./test/faults -kills=1000 -flips=1000 -operations=1000000 -replica-operations=1000000
+	go test -count=1 -v -timeout=180m -run '^(TestKilled|TestBitFlips|TestLinearizable|TestReplicas|TestDatabaseKilled)$$' ./test/faults -kills=1000 -flips=1000 -operations=1000000 -replica-operations=1000000 -database-kills=200
 
 # every AI client that npm has, with what `mcp connect` writes; 3.9 GB in the cache
 test-clients:

@@ -117,6 +117,26 @@ func (s *Server) Socket(database string) string {
 // Address is HOST:PORT of the server over TCP, where it asks for the password.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
+// Run starts the server for a program that is no test, which must close it.
+func (s *Server) Run(ctx context.Context) error {
+	if Programs() == "" {
+		return errors.New("there is no PostgreSQL: install Debian's package postgresql")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.start(ctx)
+}
+
+// PIDs are the server's processes, the first one first.
+func (s *Server) PIDs() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return nil
+	}
+	return append([]int{s.cmd.Process.Pid}, children(s.cmd.Process.Pid)...)
+}
+
 // Start starts a server that was stopped.
 func (s *Server) Start(tb testing.TB) {
 	tb.Helper()
@@ -202,15 +222,23 @@ func (s *Server) stop(sig syscall.Signal) error {
 	if s.cmd == nil {
 		return nil
 	}
-	signal(s.cmd, sig)
+	others := signal(s.cmd, sig)
+	late := time.After(wait)
 	select {
 	case <-s.done:
-	case <-time.After(wait):
+	case <-late:
 		signal(s.cmd, syscall.SIGKILL)
 		<-s.done
 		return errors.New("postgres did not stop")
 	}
 	s.cmd = nil
+	for !ended(others) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-late:
+			return errors.New("a process of postgres did not stop")
+		}
+	}
 	return nil
 }
 

@@ -1,10 +1,13 @@
 package pgtest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -49,11 +52,51 @@ func own(paths ...string) error {
 	return nil
 }
 
-// signal goes to all processes of the server where it ends them, else to the first.
-func signal(cmd *exec.Cmd, sig syscall.Signal) {
-	pid := cmd.Process.Pid
-	if sig == syscall.SIGKILL || sig == syscall.SIGSTOP || sig == syscall.SIGCONT {
-		pid = -pid
+// signal goes to all processes of the server where it ends or stops them, else to the first. Each has a group of its own: the first
+// one is stopped, so that it starts no more of them, and goes last. It returns the others.
+func signal(cmd *exec.Cmd, sig syscall.Signal) (others []int) {
+	first := cmd.Process.Pid
+	if sig == syscall.SIGKILL || sig == syscall.SIGSTOP {
+		_ = syscall.Kill(first, syscall.SIGSTOP) // it may have ended
 	}
-	_ = syscall.Kill(pid, sig) // it may have ended
+	others = children(first)
+	if sig == syscall.SIGKILL || sig == syscall.SIGSTOP || sig == syscall.SIGCONT {
+		for _, pid := range others {
+			_ = syscall.Kill(pid, sig)
+		}
+	}
+	_ = syscall.Kill(first, sig)
+	return others
+}
+
+// children are the processes that pid started and that have not ended.
+func children(pid int) (pids []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range stats {
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if state, parent := stat(child); err == nil && parent == strconv.Itoa(pid) && state != "Z" {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// ended says that none of the processes runs any more: while one does, the server's memory is in use.
+func ended(pids []int) bool {
+	for _, pid := range pids {
+		if state, _ := stat(pid); state != "" && state != "Z" {
+			return false
+		}
+	}
+	return true
+}
+
+// stat is the state of a process and who started it; "": it has ended.
+func stat(pid int) (state, parent string) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // it may have ended
+	_, rest, _ := strings.Cut(string(text), ") ")
+	if fields := strings.Fields(rest); len(fields) > 1 {
+		return fields[0], fields[1]
+	}
+	return "", ""
 }
