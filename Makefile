@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test soak test-clients lint gen gate bench bench-serve clean
+.PHONY: build quickstart test soak test-clients lint gen gate bench bench-serve bench-scale clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -51,6 +51,10 @@ bench:
 # what checks of a million keys cost, beside a bare handler and nginx, with verdicts; a quick look: BENCHFLAGS="-keys 20000 -for 2s -flood 2s"
 bench-serve: build
 	go run ./test/bench $(BENCHFLAGS)
+
+# the same beside one, two and three replicas on PostgreSQL; a quick look: BENCHFLAGS="-keys 20000 -for 2s"
+bench-scale: build
+	go run ./test/bench -replicas 3 $(BENCHFLAGS)
 
 clean:
 	rm -rf bin dist

@@ -30,13 +30,32 @@ func (b *bench) fill(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	const batch = 5000
+	err = b.addKeys(ctx, db, 5000, digests, func(i int) (secret.Secret, error) {
+		sec := secret.New(secret.Key)
+		if b.hot == 0 || i < b.hot {
+			b.asked = append(b.asked, sec.Reveal())
+		}
+		return sec, nil
+	})
+	if err != nil {
+		return err
+	}
+	for file, keys := range map[string][]string{askedFile: b.asked, askedNginx: b.asked[:min(len(b.asked), nginxMost)]} {
+		if err := os.WriteFile(filepath.Join(b.dir, file), []byte(strings.Join(keys, "\n")+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return b.nginxConfig()
+}
+
+// addKeys puts the keys with these secrets into a store, so many a transaction.
+func (b *bench) addKeys(ctx context.Context, db store.Store, batch int, digests *secret.Digester, next func(int) (secret.Secret, error)) error {
 	for n := 0; n < b.keys; n += batch {
 		err := db.Update(ctx, func(tx store.Tx) error {
 			for i := n; i < min(n+batch, b.keys); i++ {
-				sec := secret.New(secret.Key)
-				if b.hot == 0 || i < b.hot {
-					b.asked = append(b.asked, sec.Reveal())
+				sec, err := next(i)
+				if err != nil {
+					return err
 				}
 				if err := tx.AddKey(row(b.org, i, sec, digests)); err != nil {
 					return err
@@ -48,17 +67,13 @@ func (b *bench) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	for file, keys := range map[string][]string{askedFile: b.asked, askedNginx: b.asked[:min(len(b.asked), nginxMost)]} {
-		if err := os.WriteFile(filepath.Join(b.dir, file), []byte(strings.Join(keys, "\n")+"\n"), 0o600); err != nil {
-			return err
-		}
-	}
-	return b.nginxConfig()
+	return nil
 }
 
 // bootstrap makes an org, its owner and a session.
-func (b *bench) bootstrap(ctx context.Context, data string) (*secret.Digester, error) {
-	text, err := exec.CommandContext(ctx, b.program, "bootstrap", "-o", "json", "--data-dir", data, "--org", "acme").Output()
+func (b *bench) bootstrap(ctx context.Context, data string, flags ...string) (*secret.Digester, error) {
+	argv := append([]string{"bootstrap", "-o", "json", "--data-dir", data, "--org", "acme"}, flags...)
+	text, err := exec.CommandContext(ctx, b.program, argv...).Output()
 	if err != nil {
 		return nil, err
 	}

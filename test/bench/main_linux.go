@@ -3,6 +3,7 @@
 // fails only if it can't measure.
 //
 //	go run ./test/bench [-keys 1000000] [-hot 0] [-for 10s] [-flood 60s]
+//	go run ./test/bench -replicas 3 [-keys 1000000] [-for 10s]
 package main
 
 import (
@@ -21,6 +22,7 @@ type options struct {
 	duration  time.Duration
 	flood     time.Duration
 	bare      string
+	replicas  int
 	program   string
 }
 
@@ -32,12 +34,16 @@ func main() {
 	flag.DurationVar(&o.flood, "flood", time.Minute, "for how long unknown keys are sent")
 	flag.StringVar(&o.program, "keyfobd", "bin/keyfobd", "the program")
 	flag.StringVar(&o.bare, "bare", "", "serve the bare handler with the keys of this file")
+	flag.IntVar(&o.replicas, "replicas", 0, "measure up to so many replicas on a PostgreSQL server of its own, beside SQLite")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
-	if o.bare != "" {
+	switch {
+	case o.bare != "":
 		err = o.serveBare(ctx)
-	} else {
+	case o.replicas > 0:
+		err = o.runReplicas(ctx, os.Stdout)
+	default:
 		err = o.run(ctx, os.Stdout)
 	}
 	stop()

@@ -86,17 +86,23 @@ func (p *process) path() string {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(p.url, p.origin()), "/")
 }
 
-// cpu is the processor time that the process has used, by /proc/PID/stat, in ticks of 10 ms.
-func (p *process) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// cpu is the processor time that the process has used.
+func (p *process) cpu() time.Duration { return cpuOf(p.cmd.Process.Pid, false) }
+
+// cpuOf is the processor time that a process has used, and that of its children that have ended, by /proc/PID/stat, in ticks of 10 ms.
+func cpuOf(pid int, ended bool) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
-	var user, system int64
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+	var user, system, childUser, childSystem int64
+	if _, err := fmt.Sscan(strings.Join(fields[11:15], " "), &user, &system, &childUser, &childSystem); err != nil {
 		return 0
+	}
+	if ended {
+		user, system = user+childUser, system+childSystem
 	}
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
