@@ -20,6 +20,12 @@ type Waker interface {
 	Woken(ctx context.Context, fn func())
 }
 
+// Apart is a store that has connections apart, so that a lease is renewed whatever else the process asks of the database.
+type Apart interface {
+	// Apart is the same store over those connections; it ends with it.
+	Apart() store.Store
+}
+
 // replica is a service that is one of several on its store.
 type replica struct {
 	lease *lease
@@ -30,7 +36,11 @@ type replica struct {
 
 // lead makes the service a replica: its index answers while its lease lasts.
 func (s *Service) lead(cfg Config) {
-	r := &replica{lease: newLease(storeFleet{s.store}, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
+	leases := s.store
+	if a, ok := s.store.(Apart); ok {
+		leases = a.Apart()
+	}
+	r := &replica{lease: newLease(storeFleet{leases}, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
 	r.waker, _ = s.store.(Waker)
 	s.index.lease, s.replica = r.lease, r
 	var ctx context.Context

@@ -29,6 +29,8 @@ type Store struct {
 	name string // host, port and database, for people
 	pool *pgxpool.Pool
 	gate *semaphore.Weighted // of Update: a transaction that runs again runs alone in this process
+
+	apart *Store // nil: this is it
 }
 
 var _ store.Store = (*Store)(nil)
@@ -41,6 +43,7 @@ const (
 	txTimeout       = 30 * time.Second // of one View or Update, with all that it is run again
 	endTimeout      = 10 * time.Second // of COMMIT and ROLLBACK
 	everyone        = 1 << 20          // more than run at once
+	apartConns      = 2                // one that renews a lease, one that looks at the others'
 	oldestSupported = 130000
 )
 
@@ -131,8 +134,19 @@ func openWith(ctx context.Context, c Config, prepare func(context.Context, *pgx.
 		s.pool.Close()
 		return nil, s.fault(ctx, err)
 	}
+	few := c.pool.Copy()
+	few.MaxConns, few.MinConns, few.MinIdleConns = apartConns, 0, 0
+	s.apart = &Store{name: s.name, gate: semaphore.NewWeighted(everyone)}
+	if s.apart.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), few); err != nil { // it connects when it is used
+		s.pool.Close()
+		return nil, s.fault(ctx, err)
+	}
 	return s, nil
 }
+
+// Apart is the same database over connections apart, for what must not wait until other transactions of this process are done. It
+// ends with the store.
+func (s *Store) Apart() store.Store { return s.apart }
 
 func (s *Store) open(ctx context.Context, prepare func(context.Context, *pgx.Conn) error) error {
 	conn, err := s.pool.Acquire(ctx)
@@ -205,5 +219,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements store.Store. It waits for the transactions that run.
 func (s *Store) Close() error {
 	s.pool.Close()
+	if s.apart != nil {
+		s.apart.pool.Close()
+	}
 	return nil
 }
