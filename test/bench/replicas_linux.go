@@ -148,7 +148,7 @@ func (r *replicas) measure(ctx context.Context, name string, count int) error {
 		r.processes = append(r.processes, p)
 	}
 	r.figure("start to ready, of the last", ms(r.processes[count-1].ready), "at most 5 s", r.processes[count-1].ready <= 5*time.Second)
-	for _, m := range []func(context.Context) error{r.idle, r.hotKeys, r.anyKey, r.disables, r.creates} {
+	for _, m := range []func(context.Context) error{r.idle, r.disables, r.hotKeys, r.anyKey, r.creates} {
 		if err := m(ctx); err != nil {
 			return err
 		}
