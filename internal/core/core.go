@@ -96,7 +96,9 @@ func New(cfg Config) (*Service, error) {
 	if err := s.claim(ctx); err != nil {
 		return nil, err
 	}
-	s.usage = newUsage(s.store, s.log, s.now)
+	if s.usage, err = newUsage(s.store, s.log, s.now, cfg.Replica != ""); err != nil {
+		return nil, fmt.Errorf("read the journal of use: %w", s.fault(err))
+	}
 	s.sweep = newSweeper(s)
 	if cfg.Replica == "" {
 		s.index.remember()

@@ -42,8 +42,8 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 		return KeyPage{}, err
 	}
 	if f.Sort == store.ByLastUse || f.NeverUsed || !f.UnusedSince.IsZero() {
-		if err := s.usage.flush(ctx); err != nil { // the store picks by last use, so it must know of it
-			return KeyPage{}, fmt.Errorf("list keys: %w", s.fault(err))
+		if err := s.tellUses(ctx, orgID); err != nil {
+			return KeyPage{}, fmt.Errorf("list keys: %w", err)
 		}
 	}
 	limit := f.Limit
@@ -82,6 +82,19 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 		page.Keys[i] = s.key(r, f.Now)
 	}
 	return page, nil
+}
+
+// tellUses has the store know when the org's keys were last used, before it sorts or picks by that.
+func (s *Service) tellUses(ctx context.Context, orgID func(store.Tx) (string, error)) error {
+	var id string
+	err := s.view(ctx, func(tx store.Tx) (err error) {
+		id, err = orgID(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.fault(s.usage.tell(ctx, id))
 }
 
 // filterOf checks what is asked for; Now and After are left to the caller.

@@ -35,12 +35,16 @@ func (s *Service) Key(ctx context.Context, p Principal, org, ref string) (Key, e
 // ActiveKey returns the enabled, unexpired, recoverable key that was used last; failing any use, the newest.
 // CodeNoActiveKey: there is none.
 func (s *Service) ActiveKey(ctx context.Context, p Principal, org string) (Key, error) {
-	if err := s.usage.flush(ctx); err != nil { // the store picks by last use, so it must know of it
-		return Key{}, fmt.Errorf("active key: %w", s.fault(err))
+	err := s.tellUses(ctx, func(tx store.Tx) (string, error) {
+		o, err := access(tx, p, org, api.KeysRead)
+		return o.ID, err
+	})
+	if err != nil {
+		return Key{}, fmt.Errorf("active key: %w", err)
 	}
 	now := s.now()
 	var row store.Key
-	err := s.view(ctx, func(tx store.Tx) error {
+	err = s.view(ctx, func(tx store.Tx) error {
 		o, err := access(tx, p, org, api.KeysRead)
 		if err != nil {
 			return err

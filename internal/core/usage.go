@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,80 +16,151 @@ const (
 	flushTimeout = 5 * time.Second
 	flushBatch   = 200 // keys a transaction, so that a change need not wait long for its turn
 
-	pruneEvery   = time.Minute
-	pruneRows    = 1000 // of a kind a transaction
-	pruneBatches = 20   // transactions a run
-	useKept      = 25 * time.Hour
-	triesKept    = time.Hour           // longer than any window that they are counted in
-	endedKept    = 90 * 24 * time.Hour // sessions and invitations that are over
+	adoptTimeout = 2 * time.Minute // for the use of hundreds of thousands of keys that another process left behind
+
+	foldAtOnce = 2_000 // keys whose use is written to their rows without a way through the journal
+	foldRounds = 60    // flushes in which what is journalled is folded: five minutes
 )
 
-// usage keeps the use of keys in memory and writes it every few seconds: a check of a key must not cost a synced write.
-// What is not written yet is laid over every read, so in one process use is exact. It also throws away what is too old.
+// usage tracks the use of keys: a check must not cost a synced write. Use is counted in memory (fresh) and written every few
+// seconds: to the rows of the keys if they are few, else to a journal, a row of which holds thousands of keys. What is journalled is
+// kept in memory, too, until it is folded: moved to the keys' rows, in the order of their ids, a few at a time, so that each key's
+// rows are written once in some minutes. All that is not in rows is laid over every read, so in one process use is exact.
+//
+// It also throws away what is too old.
 type usage struct {
-	store store.Store
-	log   *slog.Logger
-	now   func() time.Time
+	store  store.Store
+	log    *slog.Logger
+	now    func() time.Time
+	direct bool // write to rows alone, where others read them: a journal is for who is alone on its store
 
 	written atomic.Int64 // when a flush last succeeded, in microseconds from 1970
 
-	turn chan struct{} // holds a token while no flush runs
+	turn chan struct{} // holds a token while nobody writes
 	wake chan struct{}
 	stop chan struct{}
 	done chan struct{}
 	once sync.Once
 
-	mu      sync.Mutex
-	pending uses
-	writing uses // what a flush is writing now
+	// Use goes from each to the next, and is looked for in that order, so that none is missed.
+	fresh   *freshUse
+	writing *freshUse // what a flush is writing
+	kept    *keptUse
+	origins *origins
+
+	// Of who has the turn:
+	journal journal
+	folded  useID // the last key that was folded in this round
+	m       merger
+	w       runWriter
 }
 
-func newUsage(st store.Store, log *slog.Logger, now func() time.Time) *usage {
+func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct bool) (*usage, error) {
+	seed := maphash.MakeSeed()
 	u := &usage{
-		store: st, log: log, now: now,
+		store: st, log: log, now: now, direct: direct,
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		pending: newUses(),
+		fresh: newFreshUse(seed), writing: newFreshUse(seed), kept: &keptUse{base: now().UnixMicro()}, origins: newOrigins(),
+	}
+	if !direct {
+		ctx, cancel := context.WithTimeout(context.Background(), adoptTimeout)
+		defer cancel()
+		if err := u.adopt(ctx); err != nil {
+			return nil, err
+		}
 	}
 	u.turn <- struct{}{}
 	u.written.Store(u.now().UnixMicro())
 	go u.run()
-	return u
+	return u, nil
 }
 
 func (u *usage) run() {
 	defer close(u.done)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	pruned := time.Time{}
+	var (
+		pruned time.Time
+		fold   pace
+	)
 	for {
 		select {
 		case <-u.stop:
 			return
+		case <-fold.next():
+			u.bounded("the journalled use of keys could not be moved on and is kept", func(ctx context.Context) error { return fold.step(ctx, u) })
+			continue
 		case <-tick.C:
 		case <-u.wake:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-		if err := u.flush(ctx); err != nil {
-			u.log.Warn("the use of keys could not be written and is kept in memory", "error", err)
-		}
+		u.bounded("the use of keys could not be written and is kept in memory", u.flush)
+		fold.begin(u)
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()
-			if err := u.prune(ctx); err != nil {
-				u.log.Warn("old records of use could not be removed", "error", err)
-			}
+			u.bounded("old records of use could not be removed", u.prune)
 		}
-		cancel()
 	}
 }
 
-// close stops the goroutine and writes what is left.
+func (u *usage) bounded(failed string, fn func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := fn(ctx); err != nil {
+		u.log.Warn(failed, "error", err)
+	}
+}
+
+// pace spreads folding over the time between two flushes: the writer is free most of it.
+type pace struct {
+	keys  int // that are left to this flush
+	every time.Duration
+	timer *time.Timer
+}
+
+// begin gives out what is to be folded until the next flush.
+func (p *pace) begin(u *usage) {
+	_ = u.turns(context.Background(), func() error {
+		p.keys = max(foldAtOnce, u.kept.keys/foldRounds)
+		if u.kept.keys == 0 {
+			p.keys = 0
+		}
+		return nil
+	})
+	p.every = flushEvery / time.Duration(p.keys/flushBatch+2)
+	p.timer = time.NewTimer(p.every)
+}
+
+func (p *pace) next() <-chan time.Time {
+	if p.keys <= 0 {
+		return nil
+	}
+	return p.timer.C
+}
+
+func (p *pace) step(ctx context.Context, u *usage) error {
+	p.keys -= flushBatch
+	p.timer.Reset(p.every)
+	return u.turns(ctx, func() error {
+		if u.journal.owner == "" {
+			p.keys = 0
+			return nil
+		}
+		_, err := u.foldSome(ctx, flushBatch)
+		if u.kept.keys == 0 {
+			p.keys = 0
+		}
+		return err
+	})
+}
+
+// close stops the goroutine and writes what is left. What is journalled stays so, if it is much.
 func (u *usage) close(ctx context.Context) error {
 	var err error
 	u.once.Do(func() {
 		close(u.stop)
 		select {
 		case <-u.done:
-			err = u.flush(ctx)
+			err = u.settle(ctx)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -98,12 +170,13 @@ func (u *usage) close(ctx context.Context) error {
 
 // record notes a use.
 func (u *usage) record(keyID string, version int, at time.Time, from Origin) {
-	u.mu.Lock()
-	before := u.pending.entries
-	u.pending.call(keyID, version, at, from)
-	nudge := u.pending.full() || before < entriesMax/2 && u.pending.entries >= entriesMax/2
-	u.mu.Unlock()
-	if nudge {
+	id, ok := useIDOf(keyID)
+	if !ok {
+		u.fresh.lost.Add(1)
+		return
+	}
+	e := useEntry{id: id, caller: u.origins.number(from), version: uint32(version), at: at.UnixMicro(), calls: 1} //nolint:gosec // never negative
+	if u.fresh.call(e) {
 		select {
 		case u.wake <- struct{}{}: // the goroutine flushes soon
 		default:
@@ -111,12 +184,39 @@ func (u *usage) record(keyID string, version int, at time.Time, from Origin) {
 	}
 }
 
-// last moves the last use of a secret, and that of its key, forward to what is not written yet.
+// last moves the last use of a secret, and that of its key, forward to what is not in rows yet.
 func (u *usage) last(keyID string, version int, secret, key *time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.writing.last(keyID, version, secret, key)
-	u.pending.last(keyID, version, secret, key)
+	var p packedUse
+	if !u.lookUp(keyID, &p) {
+		return
+	}
+	for _, use := range p.uses {
+		at := timeOfMicros(use.at)
+		if int(use.version) == version && at.After(*secret) {
+			*secret = at
+		}
+		if at.After(*key) {
+			*key = at
+		}
+	}
+}
+
+// lookUp gathers what is not in rows yet of a key. Calls are exact while the caller holds u, last uses always.
+func (u *usage) lookUp(keyID string, p *packedUse) bool {
+	id, ok := useIDOf(keyID)
+	if !ok {
+		return false
+	}
+	p.reset(id)
+	for _, f := range []*freshUse{u.fresh, u.writing} {
+		f.of(id, func(e *useEntry) {
+			if e.calls > 0 {
+				p.addEntry(e)
+			}
+		})
+	}
+	u.kept.of(p)
+	return true
 }
 
 // hold keeps any flush from running until release is called: what is pending is then neither written nor being written.
@@ -129,78 +229,96 @@ func (u *usage) hold(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// unwritten returns the use of a key that is not written yet. The caller holds u.
-func (u *usage) unwritten(keyID string) store.KeyUse {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.pending.copyOf(keyID)
-}
-
-// flush writes all that was recorded before it was called. What can't be written is kept.
-func (u *usage) flush(ctx context.Context) error {
+// turns runs fn while nobody else writes.
+func (u *usage) turns(ctx context.Context, fn func() error) error {
 	release, err := u.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	list := u.take()
-	written := 0
-	for written < len(list) && err == nil {
-		batch := list[written:min(written+flushBatch, len(list))]
-		err = u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(batch) })
-		if err == nil {
-			written += len(batch)
+	return fn()
+}
+
+// unwritten returns the use of a key that is not in rows yet. The caller holds u.
+func (u *usage) unwritten(keyID string) store.KeyUse {
+	var p packedUse
+	if !u.lookUp(keyID, &p) {
+		return store.KeyUse{KeyID: keyID}
+	}
+	return p.row(u.origins)
+}
+
+// flush writes all that was recorded before it was called. What can't be written is kept.
+func (u *usage) flush(ctx context.Context) error {
+	return u.turns(ctx, func() error { return u.write(ctx) })
+}
+
+// settle is flush, and brings what is journalled into rows if it is little.
+func (u *usage) settle(ctx context.Context) error {
+	return u.turns(ctx, func() error {
+		if err := u.write(ctx); err != nil {
+			return err
+		}
+		return u.foldFew(ctx)
+	})
+}
+
+// foldFew folds all that is kept, unless it is much.
+func (u *usage) foldFew(ctx context.Context) error {
+	for u.kept.keys > 0 && u.kept.keys < foldAtOnce {
+		if _, err := u.foldSome(ctx, flushBatch); err != nil {
+			return err
 		}
 	}
-	u.putBack(list[written:])
+	return nil
+}
+
+// write is flush for who has the turn: first what could not be written before.
+func (u *usage) write(ctx context.Context) error {
+	if err := u.writeOut(ctx); err != nil {
+		return err
+	}
+	if n := u.fresh.lost.Swap(0); n > 0 {
+		u.log.Warn("more keys were used at once than use tracking holds", "calls_passed_over", n)
+	}
+	u.fresh.take(u.writing)
+	err := u.writeOut(ctx)
 	if err == nil {
 		u.written.Store(u.now().UnixMicro())
 	}
 	return err
 }
 
-// take moves pending to writing and returns it as a list.
-func (u *usage) take() []store.KeyUse {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.pending.lost > 0 {
-		u.log.Warn("more keys were used at once than use tracking holds", "calls_passed_over", u.pending.lost)
+// writeOut writes what is in writing.
+func (u *usage) writeOut(ctx context.Context) error {
+	list := u.writing.sorted()
+	out, most := u.append, journalKeys
+	if u.direct || len(list) < foldAtOnce {
+		out, most = u.toRows, flushBatch
 	}
-	u.writing, u.pending = u.pending, newUses()
-	list := make([]store.KeyUse, 0, len(u.writing.byKey))
-	for _, k := range u.writing.byKey {
-		list = append(list, *k)
-	}
-	return list
-}
-
-// putBack ends the writing and takes what is left of it up again.
-func (u *usage) putBack(left []store.KeyUse) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.writing = uses{}
-	for _, k := range left {
-		u.pending.merge(k)
-	}
-}
-
-// prune removes a bounded number of rows that no one asks for any more.
-func (u *usage) prune(ctx context.Context) error {
-	now := u.now()
-	kept := now.Add(-useKept)
-	age := store.Age{
-		Minute: minuteOf(kept), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept),
-		Idle: now.Add(-IdleLimit - endedKept),
-	}
-	for range pruneBatches {
-		most := 0
-		err := u.store.Update(ctx, func(tx store.Tx) (err error) {
-			most, err = tx.Prune(age, pruneRows)
-			return err
-		})
-		if err != nil || most < pruneRows {
+	for len(list) > 0 {
+		n := min(most, len(list))
+		for n < len(list) && list[n].id == list[n-1].id {
+			n++
+		}
+		if err := out(ctx, list[:n]); err != nil {
 			return err
 		}
+		u.writing.forget(list[:n])
+		list = list[n:]
 	}
+	u.writing.drop()
 	return nil
+}
+
+// toRows writes the use of a few keys to their rows.
+func (u *usage) toRows(ctx context.Context, list []*useEntry) error {
+	var rows []store.KeyUse
+	src := &entrySource{list: list}
+	for id, ok := src.peek(); ok; id, ok = src.peek() {
+		u.m.p.reset(id)
+		src.pop(&u.m.p)
+		rows = append(rows, u.m.p.row(u.origins))
+	}
+	return u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
 }

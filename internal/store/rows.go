@@ -334,6 +334,25 @@ type CallerUse struct {
 	At            time.Time
 }
 
+// LastUse is when any secret of a key was last used; a zero At: never.
+type LastUse struct {
+	KeyID string
+	At    time.Time
+}
+
+// UseRow is a row of the journal of use. What its entries are is the domain's.
+type UseRow struct {
+	Seq     int64
+	Entries []byte
+}
+
+// UseFold says of the keys above the UpTo before, of the same owner, up to this one: rows of the journal up to Seq are folded.
+type UseFold struct {
+	Owner string
+	UpTo  string
+	Seq   int64
+}
+
 // UseWindow says how far back use is summed up.
 type UseWindow struct {
 	Hour, Day int64     // the first minutes of them

@@ -54,6 +54,7 @@ type Tx interface {
 	RotationTx
 	TrustTx
 	ReplicaTx
+	UseTx
 
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)
@@ -158,11 +159,6 @@ type Tx interface {
 	DeleteKey(k Key, at time.Time) error
 	// SealedSecret returns the sealed copy; ErrNotFound when there is none.
 	SealedSecret(keyID string, version int) ([]byte, error)
-	// RecordUses moves last uses forward and adds calls up; an older use than the one recorded, or one of an unknown secret
-	// or key, is passed over. Of each key the CallersMax latest callers are kept.
-	RecordUses(uses []KeyUse) error
-	// KeyUse sums the recorded use of a key up.
-	KeyUse(keyID string, w UseWindow) (UseSum, error)
 	// Prune removes at most limit rows of each kind that are old enough, and returns the greatest number that it removed.
 	Prune(a Age, limit int) (int, error)
 

@@ -143,7 +143,7 @@ func TestMigrationsAreRecordedOnce(t *testing.T) {
 		t.Errorf("recorded %d, the latest %d %s: %v", n, latest, name, err)
 	}
 	for i, name := range migrationNames() {
-		if !strings.HasPrefix(name, fmt.Sprintf("%04d_", i+1)) {
+		if want := fmt.Sprintf("%04d_", i+1); !strings.HasPrefix(name, want) {
 			t.Errorf("migration %d is called %s", i+1, name)
 		}
 	}

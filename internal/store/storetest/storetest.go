@@ -49,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"tags follow their key", testTagsFollow},
 		{"statuses", testStatuses},
 		{"last uses", testUses},
+		{"last uses of an org", testLastUses},
+		{"journal of use", testUseJournal},
 		{"calls and callers", testCalls},
 		{"callers that are kept", testCallersKept},
 		{"what is old goes", testPrune},

@@ -411,3 +411,19 @@ CREATE TABLE replicas (
     joined_at BIGINT NOT NULL,
     seen_at   BIGINT NOT NULL
 );
+
+-- Use of keys that is not in their rows yet: thousands of keys in a row. folds says how far each owner, a process, has moved it there: for
+-- the ids above the upto before, rows up to seq.
+CREATE TABLE use_journal (
+    owner   TEXT COLLATE "C" NOT NULL,
+    seq     BIGINT NOT NULL,
+    entries BYTEA NOT NULL,
+    PRIMARY KEY (owner, seq)
+);
+
+CREATE TABLE use_folds (
+    owner TEXT COLLATE "C" NOT NULL,
+    upto  TEXT COLLATE "C" NOT NULL,
+    seq   BIGINT NOT NULL,
+    PRIMARY KEY (owner, upto)
+);

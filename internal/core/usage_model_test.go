@@ -1,0 +1,320 @@
+package core
+
+import (
+	order "cmp"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/sqlite"
+)
+
+// useModel is a store with keys, their use as it must be, and a tracker that is crashed and opened again.
+type useModel struct {
+	testing.TB
+	st   *sqlite.Store
+	u    *usage
+	rand *rand.Rand
+	ids  []string
+	now  time.Time
+
+	fresh, sure map[string]*modelUse // by id: what a crash loses, and what it must not
+	agents      []Origin
+}
+
+type modelUse struct {
+	calls map[int64]int64 // by minute
+	last  map[int]time.Time
+	by    map[Origin]time.Time
+}
+
+func newModel(tb testing.TB, seed uint64, keys int) *useModel {
+	tb.Helper()
+	st, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "keyfob.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := &useModel{
+		TB: tb, st: st, rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC), //nolint:gosec // a test's
+		fresh: map[string]*modelUse{}, sure: map[string]*modelUse{}, agents: []Origin{{}, {"192.0.2.0/24", "a"}, {"192.0.2.0/24", "b"}, {"", "c"}},
+	}
+	tb.Cleanup(func() {
+		if m.u != nil {
+			m.crash()
+		}
+		if err := st.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	m.ids = addUseKeys(tb, st, keys)
+	m.open()
+	return m
+}
+
+// addUseKeys adds an org with that many keys.
+func addUseKeys(tb testing.TB, st *sqlite.Store, n int) []string {
+	tb.Helper()
+	ids := make([]string, n)
+	err := st.Update(tb.Context(), func(tx store.Tx) error {
+		return tx.AddOrg(store.Org{ID: "org_1", Slug: "acme", Name: "Acme", DataKey: []byte{1}})
+	})
+	for from := 0; from < n && err == nil; from += 5000 {
+		err = st.Update(tb.Context(), func(tx store.Tx) error {
+			for i := from; i < min(n, from+5000); i++ {
+				id, err := newID(keyPrefix)
+				if err != nil {
+					return err
+				}
+				ids[i] = id
+				k := store.Key{ID: id, OrgID: "org_1", Name: id, FoldedName: id, Revision: 1, CreatedAt: time.Unix(1e9, 0), UpdatedAt: time.Unix(1e9, 0)}
+				sec := store.NewSecret{KeyID: id, Version: 1, State: store.StateCurrent, CreatedAt: time.Unix(1e9, 0)}
+				copy(sec.Digest[:], id[len(id)-26:])
+				if err := tx.AddKey(k, sec); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ids
+}
+
+func (m *useModel) must(err error) {
+	m.Helper()
+	if err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m *useModel) open() {
+	m.Helper()
+	u, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, false)
+	m.must(err)
+	u.halt()
+	m.u = u
+}
+
+// crash loses what is in memory.
+func (m *useModel) crash() { m.u, m.fresh = nil, map[string]*modelUse{} }
+
+func (m *useModel) record(n int) {
+	for range n {
+		id, from := m.ids[m.rand.IntN(len(m.ids))], m.agents[m.rand.IntN(len(m.agents))]
+		m.now = m.now.Add(time.Duration(m.rand.IntN(2000)) * time.Microsecond)
+		m.u.record(id, 1, m.now, from)
+		if m.fresh[id] == nil {
+			m.fresh[id] = &modelUse{map[int64]int64{}, map[int]time.Time{}, map[Origin]time.Time{}}
+		}
+		f := m.fresh[id]
+		f.calls[minuteOf(m.now)]++
+		f.last[1], f.by[from] = m.now, m.now
+	}
+}
+
+// flushed makes what was recorded sure.
+func (m *useModel) flushed() {
+	for id, f := range m.fresh {
+		if m.sure[id] == nil {
+			m.sure[id] = &modelUse{map[int64]int64{}, map[int]time.Time{}, map[Origin]time.Time{}}
+		}
+		addModel(m.sure[id], f)
+	}
+	m.fresh = map[string]*modelUse{}
+}
+
+func addModel(to, from *modelUse) {
+	for minute, n := range from.calls {
+		to.calls[minute] += n
+	}
+	for v, at := range from.last {
+		to.last[v] = at
+	}
+	for o, at := range from.by {
+		to.by[o] = at
+	}
+}
+
+// compare looks at some keys as a read does.
+func (m *useModel) compare(keys int) {
+	m.Helper()
+	w := windowAt(m.now)
+	for range keys {
+		id := m.ids[m.rand.IntN(len(m.ids))]
+		all := &modelUse{map[int64]int64{}, map[int]time.Time{}, map[Origin]time.Time{}}
+		for _, part := range []*modelUse{m.sure[id], m.fresh[id]} {
+			if part != nil {
+				addModel(all, part)
+			}
+		}
+		want := Usage{LastUsedAt: all.last[1]}
+		for minute, n := range all.calls {
+			if minute >= w.Day {
+				want.Calls24h += n
+			}
+			if minute >= w.Hour {
+				want.Calls1h += n
+			}
+		}
+		for o, at := range all.by {
+			if !at.Before(w.Since) {
+				want.Callers = append(want.Callers, CallerUse{o.AddressPrefix, o.Agent, at})
+			}
+		}
+		got := m.read(id, w)
+		byWho := func(a, b CallerUse) bool { return fmt.Sprint(a) < fmt.Sprint(b) }
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.SortSlices(byWho)); diff != "" {
+			m.Fatalf("use of %s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+func (m *useModel) read(id string, w store.UseWindow) (out Usage) {
+	m.Helper()
+	m.must(m.st.View(m.Context(), func(tx store.Tx) error {
+		sum, err := tx.KeyUse(id, w)
+		if err != nil {
+			return err
+		}
+		row, err := tx.Key("org_1", id)
+		out = usageOf(sum, m.u.unwritten(id), w)
+		out.LastUsedAt = row.LastUsedAt
+		m.u.last(id, 1, new(time.Time), &out.LastUsedAt)
+		return err
+	}))
+	return out
+}
+
+// listed wants the store to have the keys in the order of their last uses.
+func (m *useModel) listed() {
+	m.Helper()
+	m.must(m.u.tell(m.Context(), "org_1"))
+	m.flushed()
+	var rows []store.Key
+	m.must(m.st.View(m.Context(), func(tx store.Tx) (err error) {
+		rows, err = tx.Keys("org_1", store.KeyFilter{Sort: store.ByLastUse, Descending: true, Limit: 200})
+		return err
+	}))
+	var want []string
+	for id := range m.sure {
+		want = append(want, id)
+	}
+	slices.SortFunc(want, func(a, b string) int {
+		return order.Or(m.sure[b].last[1].Compare(m.sure[a].last[1]), strings.Compare(b, a))
+	})
+	for i, id := range want[:min(200, len(want))] {
+		if rows[i].ID != id {
+			m.Fatalf("place %d has %s, want %s", i, rows[i].ID, id)
+		}
+	}
+}
+
+// TestUseSurvives: whatever is recorded, flushed, folded, crashed, taken over and pruned in whatever order, what was flushed is counted
+// once.
+func TestUseSurvives(t *testing.T) {
+	t.Parallel()
+	rounds, keys := 40, 6_000
+	if testing.Short() {
+		rounds = 15
+	}
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, seed, keys)
+			var other *usage
+			for range rounds {
+				switch m.rand.IntN(9) {
+				case 0, 1:
+					m.record(m.rand.IntN(8000))
+				case 2:
+					m.record(m.rand.IntN(500))
+				case 3, 4:
+					m.record(m.rand.IntN(8000))
+					m.must(m.u.flush(m.Context()))
+					m.flushed()
+				case 5, 6:
+					for range m.rand.IntN(20) {
+						if m.u.journal.owner != "" {
+							_, err := m.u.foldSome(m.Context(), flushBatch)
+							m.must(err)
+						}
+					}
+				case 7:
+					m.crash()
+					m.open()
+				case 8:
+					other = m.u
+					m.must(m.u.flush(m.Context())) // what the other has, this one takes over
+					m.flushed()
+					m.open()
+					other.record(m.ids[0], 1, m.now, Origin{})
+					m.must(m.u.prune(m.Context()))
+				}
+				m.compare(50)
+			}
+			m.listed()
+			for m.u.kept.keys > 0 {
+				_, err := m.u.foldSome(m.Context(), flushBatch)
+				m.must(err)
+			}
+			m.compare(500)
+			m.must(m.st.View(t.Context(), func(tx store.Tx) error {
+				if m.u.journal.owner == "" {
+					return nil
+				}
+				left, err := tx.UseJournal(m.u.journal.owner, 0, 10)
+				if len(left) > 0 {
+					t.Errorf("%d rows of the journal are left", len(left))
+				}
+				return err
+			}))
+		})
+	}
+}
+
+// TestUseTakenOver: a process whose journal another took over counts on, and nothing twice.
+func TestUseTakenOver(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, 7, 3_000)
+	for _, id := range m.ids {
+		m.u.record(id, 1, m.now, Origin{})
+	}
+	first := m.u
+	m.must(first.flush(t.Context()))
+	m.open()
+	for _, id := range m.ids {
+		first.record(id, 1, m.now, Origin{})
+	}
+	for first.flush(t.Context()) != nil || first.journal.owner == "" {
+		if first.kept.keys > 0 {
+			t.Fatal("what was taken over is kept")
+		}
+	}
+	m.must(m.u.adopt(t.Context()))
+	for m.u.kept.keys > 0 {
+		_, err := m.u.foldSome(t.Context(), flushBatch)
+		m.must(err)
+	}
+	for _, id := range m.ids[:100] {
+		if got := m.read(id, windowAt(m.now)); got.Calls24h != 2 {
+			t.Fatalf("%s was called %d times, want 2", id, got.Calls24h)
+		}
+	}
+}
+
+// halt ends the goroutine of a tracker, so that a test says what happens when.
+func (u *usage) halt() {
+	u.once.Do(func() { close(u.stop) })
+	<-u.done
+}

@@ -1,0 +1,278 @@
+package core
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+const (
+	journalKeys   = 8_000 // keys a row of the journal, 200 kB, so that a change need not wait long for its turn
+	journalFormat = 1
+	journalPage   = 16     // rows that are read at once
+	pastAll       = "key~" // above the id of every key
+)
+
+// journal is what this process has in the store's journal of use. Whoever opens the store takes over what others left there; a
+// process that was taken over finds its name gone with its next write, and begins anew with what it has not written.
+type journal struct {
+	owner string // empty: there is nothing
+	seq   int64  // of the newest row
+}
+
+// write appends a row for what add packs, in a transaction.
+func (j *journal) write(tx store.Tx, owner string, base int64, o *origins, callers map[uint16]bool, run []byte) (int64, error) {
+	row := binary.AppendVarint([]byte{journalFormat}, base)
+	row = binary.AppendUvarint(row, uint64(len(callers)))
+	for n := range callers {
+		from := o.of(n)
+		row = binary.AppendUvarint(row, uint64(n))
+		for _, text := range []string{from.AddressPrefix, from.Agent} {
+			row = append(binary.AppendUvarint(row, uint64(len(text))), text...)
+		}
+	}
+	if owner != j.owner {
+		if err := tx.AddUseOwner(owner, pastAll); err != nil {
+			return 0, err
+		}
+	}
+	return tx.AppendUse(owner, append(row, run...))
+}
+
+// name is the owner to write as.
+func (j *journal) name() string {
+	if j.owner != "" {
+		return j.owner
+	}
+	return uuid.NewString()
+}
+
+// packedSource is a row of the journal, without the keys that were folded.
+type packedSource struct {
+	base    int64
+	callers map[uint16]uint16 // the numbers in it, and those of this process
+	seq     int64
+	folds   []store.UseFold // of its owner, by UpTo
+	r       runReader
+	found   bool
+	p       packedUse
+	err     error
+}
+
+// openRow reads the head of a row.
+func openRow(row store.UseRow, folds []store.UseFold, o *origins) (*packedSource, error) {
+	if len(row.Entries) == 0 || row.Entries[0] != journalFormat {
+		return nil, fmt.Errorf("row %d of the journal of use: %w", row.Seq, errRun)
+	}
+	b := numbers{data: row.Entries[1:]}
+	s := &packedSource{base: b.signed(), callers: map[uint16]uint16{}, seq: row.Seq, folds: folds}
+	for n := b.unsigned(); n > 0 && !b.bad; n-- {
+		number := uint16(b.unsigned()) //nolint:gosec // as packed
+		from := Origin{AddressPrefix: b.text()}
+		from.Agent = b.text()
+		s.callers[number] = o.number(from)
+	}
+	if b.bad {
+		return nil, fmt.Errorf("row %d of the journal of use: %w", row.Seq, errRun)
+	}
+	s.r = runReader{data: b.data}
+	s.find()
+	return s, nil
+}
+
+// find goes to the next key that is not folded.
+func (s *packedSource) find() {
+	for s.found = s.r.next(); s.found; s.found = s.r.next() {
+		id := s.r.id.String()
+		for len(s.folds) > 0 && s.folds[0].UpTo < id {
+			s.folds = s.folds[1:]
+		}
+		if len(s.folds) == 0 || s.seq > s.folds[0].Seq {
+			return
+		}
+	}
+	s.err = errors.Join(s.err, s.r.err)
+}
+
+func (s *packedSource) peek() (useID, bool) { return s.r.id, s.found }
+
+func (s *packedSource) pop(p *packedUse) {
+	s.p.reset(s.r.id)
+	s.r.into(s.base, &s.p)
+	for _, u := range s.p.uses {
+		u.caller = s.callers[u.caller]
+		p.addUse(u)
+	}
+	for _, m := range s.p.minutes {
+		p.addCalls(m)
+	}
+	s.find()
+}
+
+// adopt takes over all that is in the journal, whoever left it there, as rows of its own.
+func (u *usage) adopt(ctx context.Context) error {
+	var folds []store.UseFold
+	err := u.store.View(ctx, func(tx store.Tx) (err error) {
+		folds, err = tx.UseFolds()
+		return err
+	})
+	if err != nil || len(folds) == 0 {
+		return err
+	}
+	var j journal
+	err = u.store.Update(ctx, func(tx store.Tx) (err error) {
+		u.kept.clear()
+		j = journal{}
+		if folds, err = tx.UseFolds(); err != nil {
+			return err
+		}
+		for len(folds) > 0 {
+			n := 1
+			for n < len(folds) && folds[n].Owner == folds[0].Owner {
+				n++
+			}
+			if err := u.adoptFrom(tx, folds[:n]); err != nil {
+				return err
+			}
+			folds = folds[n:]
+		}
+		return u.journalKept(tx, &j)
+	})
+	if err != nil {
+		u.kept.clear()
+		return err
+	}
+	u.journal = j
+	return nil
+}
+
+// adoptFrom reads the journal of one owner and removes it.
+func (u *usage) adoptFrom(tx store.Tx, folds []store.UseFold) error {
+	owner, after := folds[0].Owner, int64(0)
+	var m merger
+	for {
+		rows, err := tx.UseJournal(owner, after, journalPage)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			src, err := openRow(row, folds, u.origins)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(u.kept.merge(&m, src), src.err); err != nil {
+				return err
+			}
+			after = row.Seq
+		}
+		if len(rows) < journalPage {
+			return tx.DropUseOwner(owner)
+		}
+	}
+}
+
+// journalKept writes all that is kept.
+func (u *usage) journalKept(tx store.Tx, j *journal) error {
+	var (
+		w    runWriter
+		from useID
+		err  error
+	)
+	owner := j.name()
+	for left := u.kept.keys; left > 0; left -= w.keys {
+		w.reset()
+		callers := map[uint16]bool{}
+		err = u.kept.after(from, journalKeys, func(p *packedUse) {
+			for _, use := range p.uses {
+				callers[use.caller] = true
+			}
+			w.add(u.kept.base, p)
+		})
+		if err != nil {
+			return err
+		}
+		if j.seq, err = j.write(tx, owner, u.kept.base, u.origins, callers, w.data); err != nil {
+			return err
+		}
+		j.owner, from = owner, w.last
+	}
+	return nil
+}
+
+// append journals the use of a number of keys and keeps it.
+func (u *usage) append(ctx context.Context, list []*useEntry) error {
+	u.w.reset()
+	callers := map[uint16]bool{}
+	src := &entrySource{list: list}
+	for id, ok := src.peek(); ok; id, ok = src.peek() {
+		u.m.p.reset(id)
+		src.pop(&u.m.p)
+		u.m.p.trim()
+		for _, use := range u.m.p.uses {
+			callers[use.caller] = true
+		}
+		u.w.add(u.kept.base, &u.m.p)
+	}
+	seq, owner := int64(0), u.journal.name()
+	err := u.store.Update(ctx, func(tx store.Tx) (err error) {
+		seq, err = u.journal.write(tx, owner, u.kept.base, u.origins, callers, u.w.data)
+		return err
+	})
+	if err != nil {
+		return u.takenOver(err)
+	}
+	u.journal = journal{owner: owner, seq: seq}
+	return u.kept.merge(&u.m, &entrySource{list: list})
+}
+
+// takenOver lets go of what another process has adopted. The error stays: what was to be written is written next time.
+func (u *usage) takenOver(err error) error {
+	if errors.Is(err, store.ErrNotFound) && u.journal.owner != "" {
+		u.log.Info("another process has taken over the journal of use")
+		u.journal = journal{}
+		u.kept.clear()
+		u.folded = useID{}
+	}
+	return err
+}
+
+// foldSome moves the use of the next keys from the journal to their rows, and says of how many.
+func (u *usage) foldSome(ctx context.Context, limit int) (int, error) {
+	var rows []store.KeyUse
+	upto := useID{}
+	err := u.kept.after(u.folded, limit, func(p *packedUse) {
+		rows = append(rows, p.row(u.origins))
+		upto = p.id
+	})
+	if err != nil {
+		return 0, err
+	}
+	after, last := "", pastAll
+	if u.folded != (useID{}) && len(rows) < u.kept.keys {
+		after = u.folded.String()
+	}
+	if len(rows) == limit && len(rows) < u.kept.keys {
+		last = upto.String()
+	}
+	err = u.store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.RecordUses(rows); err != nil {
+			return err
+		}
+		return tx.FoldedUse(u.journal.owner, after, last, u.journal.seq)
+	})
+	if err != nil {
+		return 0, u.takenOver(err)
+	}
+	if len(rows) > 0 {
+		u.kept.remove(&u.m, u.folded, upto)
+	}
+	if u.folded = upto; last == pastAll {
+		u.folded = useID{}
+	}
+	return len(rows), nil
+}

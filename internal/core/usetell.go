@@ -1,0 +1,66 @@
+package core
+
+import (
+	"context"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+const tellPage = 1000 // keys of an org that are looked at together
+
+// tell has the last uses of an org's keys in their rows, for a read that the store sorts or picks by them. Calls and callers may
+// stay behind: a last use can be told twice.
+func (u *usage) tell(ctx context.Context, orgID string) error {
+	return u.turns(ctx, func() error {
+		if err := u.write(ctx); err != nil {
+			return err
+		}
+		if err := u.foldFew(ctx); err != nil {
+			return err
+		}
+		var after string
+		for u.kept.keys > 0 {
+			var page []store.LastUse
+			err := u.store.View(ctx, func(tx store.Tx) (err error) {
+				page, err = tx.LastUses(orgID, after, tellPage)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if err := u.tellOf(ctx, page); err != nil || len(page) < tellPage {
+				return err
+			}
+			after = page[len(page)-1].KeyID
+		}
+		return nil
+	})
+}
+
+// tellOf tells the store of the keys whose rows are behind.
+func (u *usage) tellOf(ctx context.Context, page []store.LastUse) error {
+	var rows []store.KeyUse
+	for _, k := range page {
+		id, ok := useIDOf(k.KeyID)
+		u.m.p.reset(id)
+		if !ok {
+			continue
+		}
+		u.kept.of(&u.m.p)
+		for _, use := range u.m.p.uses {
+			if timeOfMicros(use.at).After(k.At) {
+				row := u.m.p.row(u.origins)
+				rows = append(rows, store.KeyUse{KeyID: k.KeyID, Secrets: row.Secrets})
+				break
+			}
+		}
+	}
+	for len(rows) > 0 {
+		n := min(flushBatch, len(rows))
+		if err := u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows[:n]) }); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
