@@ -148,6 +148,13 @@ type Usage struct {
 	Calls1h    int64
 	Calls24h   int64
 	Callers    []CallerUse // of the last 24 hours, latest first, at most 20
+	Hours      []HourUse   // of the last 90 days, those with calls, oldest first
+}
+
+// HourUse is the calls in one hour.
+type HourUse struct {
+	Start time.Time
+	Calls int64
 }
 
 // CallerUse is the last use by one caller, as far as Origin tells callers apart.

@@ -145,7 +145,7 @@ func (p *pace) step(ctx context.Context, u *usage) error {
 			p.keys = 0
 			return nil
 		}
-		_, err := u.foldSome(ctx, flushBatch)
+		_, err := u.foldSome(ctx)
 		if u.kept.keys == 0 {
 			p.keys = 0
 		}
@@ -266,7 +266,7 @@ func (u *usage) settle(ctx context.Context) error {
 // foldFew folds all that is kept, unless it is much.
 func (u *usage) foldFew(ctx context.Context) error {
 	for u.kept.keys > 0 && u.kept.keys < foldAtOnce {
-		if _, err := u.foldSome(ctx, flushBatch); err != nil {
+		if _, err := u.foldSome(ctx); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func BenchmarkUse(b *testing.B) {
 				flushed := cpu(b)
 				m.now = m.now.Add(5 * time.Second)
 				for range m.u.kept.keys / foldRounds / flushBatch {
-					n, err := m.u.foldSome(b.Context(), flushBatch)
+					n, err := m.u.foldSome(b.Context())
 					m.must(err)
 					folded += n
 				}

@@ -4,9 +4,11 @@ import (
 	order "cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +46,10 @@ func newModel(tb testing.TB, seed uint64, keys int) *useModel {
 		tb.Fatal(err)
 	}
 	m := &useModel{
-		TB: tb, st: st, rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC), //nolint:gosec // a test's
-		fresh: map[string]*modelUse{}, sure: map[string]*modelUse{}, agents: []Origin{{}, {"192.0.2.0/24", "a"}, {"192.0.2.0/24", "b"}, {"", "c"}},
+		TB: tb, st: st, rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC),
+		fresh: map[string]*modelUse{}, sure: map[string]*modelUse{}, agents: []Origin{
+			{}, {AddressPrefix: "192.0.2.0/24", Agent: "a"}, {AddressPrefix: "192.0.2.0/24", Agent: "b"}, {Agent: "c"},
+		},
 	}
 	tb.Cleanup(func() {
 		if m.u != nil {
@@ -138,12 +142,8 @@ func addModel(to, from *modelUse) {
 	for minute, n := range from.calls {
 		to.calls[minute] += n
 	}
-	for v, at := range from.last {
-		to.last[v] = at
-	}
-	for o, at := range from.by {
-		to.by[o] = at
-	}
+	maps.Copy(to.last, from.last)
+	maps.Copy(to.by, from.by)
 }
 
 // compare looks at some keys as a read does.
@@ -229,7 +229,7 @@ func TestUseSurvives(t *testing.T) {
 		rounds = 15
 	}
 	for seed := range uint64(2) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			m := newModel(t, seed, keys)
 			var other *usage
@@ -246,7 +246,7 @@ func TestUseSurvives(t *testing.T) {
 				case 5, 6:
 					for range m.rand.IntN(20) {
 						if m.u.journal.owner != "" {
-							_, err := m.u.foldSome(m.Context(), flushBatch)
+							_, err := m.u.foldSome(m.Context())
 							m.must(err)
 						}
 					}
@@ -265,7 +265,7 @@ func TestUseSurvives(t *testing.T) {
 			}
 			m.listed()
 			for m.u.kept.keys > 0 {
-				_, err := m.u.foldSome(m.Context(), flushBatch)
+				_, err := m.u.foldSome(m.Context())
 				m.must(err)
 			}
 			m.compare(500)
@@ -303,7 +303,7 @@ func TestUseTakenOver(t *testing.T) {
 	}
 	m.must(m.u.adopt(t.Context()))
 	for m.u.kept.keys > 0 {
-		_, err := m.u.foldSome(t.Context(), flushBatch)
+		_, err := m.u.foldSome(t.Context())
 		m.must(err)
 	}
 	for _, id := range m.ids[:100] {

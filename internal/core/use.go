@@ -26,7 +26,12 @@ func (s *Service) KeyUsage(ctx context.Context, p Principal, org, ref string) (U
 		if err != nil {
 			return err
 		}
-		out, err = s.useOf(tx, row, s.now())
+		now := s.now()
+		if out, err = s.useOf(tx, row, now); err != nil {
+			return err
+		}
+		hours, err := tx.KeyHours(row.ID, hoursFrom(now))
+		out.Hours = addHours(hours, s.usage.unwritten(row.ID), hoursFrom(now))
 		return err
 	})
 	if err != nil {

@@ -26,7 +26,56 @@ func (f *fixture) usage(ref string) core.Usage {
 	f.Helper()
 	u, err := f.svc.KeyUsage(f.Context(), f.owner, "acme", ref)
 	f.must(err)
+	u.Hours = nil // TestCallsByHour
 	return u
+}
+
+// TestCallsByHour: each call counts in its hour for 90 days, written or not.
+func TestCallsByHour(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	k, sec := f.create(core.NewKey{Name: "ci"})
+	start := time.Date(2031, 2, 3, 4, 0, 0, 0, time.UTC)
+	var want []core.HourUse
+	hours := func(what string) {
+		f.Helper()
+		u, err := f.svc.KeyUsage(t.Context(), f.owner, "acme", "ci")
+		f.must(err)
+		f.equal(what, u.Hours, want)
+	}
+	hours("none")
+	for i, at := range []time.Duration{0, time.Hour - time.Microsecond, time.Hour, 20 * time.Hour, 24 * time.Hour} {
+		f.clock.set(start.Add(at))
+		f.checkFrom(sec, "192.0.2.0/24", "a")
+		hour := core.HourUse{Start: start.Add(at).Truncate(time.Hour), Calls: 1}
+		if i == 1 {
+			want[0].Calls = 2
+		} else {
+			want = append(want, hour)
+		}
+		hours("not written")
+		if i%2 == 0 {
+			f.flush()
+			hours("written")
+		}
+	}
+	const kept = 90 * 24 * time.Hour
+	f.clock.set(start.Add(kept - time.Microsecond))
+	f.must(core.PruneForTest(t.Context(), f.svc))
+	hours("for 90 days")
+	f.clock.set(start.Add(kept))
+	want = want[1:]
+	hours("the first is over")
+	f.clock.set(start.Add(kept + 30*time.Hour))
+	want = nil
+	hours("all are")
+	f.clock.set(start.Add(kept + 48*time.Hour))
+	f.must(core.PruneForTest(t.Context(), f.svc))
+	f.must(f.store.View(t.Context(), func(tx store.Tx) error {
+		left, err := tx.KeyHours(k.ID, 0)
+		f.equal("what is left", left, []store.HourUse(nil))
+		return err
+	}))
 }
 
 // flush has what is pending written.

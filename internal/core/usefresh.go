@@ -68,8 +68,8 @@ func (s *useStripe) add(f *freshUse, e useEntry, h uint64) bool {
 		s.grow(f)
 	}
 	var oldest *useEntry
-	same, i := 0, h&uint64(len(s.slots)-1)
-	for ; s.slots[i] != 0; i = (i + 1) & uint64(len(s.slots)-1) {
+	same, i := 0, h&s.mask()
+	for ; s.slots[i] != 0; i = (i + 1) & s.mask() {
 		k := &s.entries[s.slots[i]-1]
 		if k.id != e.id {
 			continue
@@ -103,15 +103,18 @@ func (s *useStripe) add(f *freshUse, e useEntry, h uint64) bool {
 	return true
 }
 
+// mask is of a hash what is a slot: there are as many as a power of two.
+func (s *useStripe) mask() uint64 { return uint64(len(s.slots)) - 1 }
+
 func (s *useStripe) grow(f *freshUse) {
 	s.slots = make([]uint32, max(16, 2*len(s.slots)))
 	for n := range s.entries {
 		_, h := f.stripe(s.entries[n].id)
-		i := h & uint64(len(s.slots)-1)
+		i := h & s.mask()
 		for s.slots[i] != 0 {
-			i = (i + 1) & uint64(len(s.slots)-1)
+			i = (i + 1) & s.mask()
 		}
-		s.slots[i] = uint32(n + 1) //nolint:gosec // at most stripeMax
+		s.slots[i] = uint32(n + 1)
 	}
 }
 
@@ -123,7 +126,7 @@ func (f *freshUse) of(id useID, fn func(*useEntry)) {
 	if len(s.slots) == 0 {
 		return
 	}
-	for i := h & uint64(len(s.slots)-1); s.slots[i] != 0; i = (i + 1) & uint64(len(s.slots)-1) {
+	for i := h & s.mask(); s.slots[i] != 0; i = (i + 1) & s.mask() {
 		if k := &s.entries[s.slots[i]-1]; k.id == id {
 			fn(k)
 		}

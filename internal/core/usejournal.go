@@ -242,10 +242,10 @@ func (u *usage) takenOver(err error) error {
 }
 
 // foldSome moves the use of the next keys from the journal to their rows, and says of how many.
-func (u *usage) foldSome(ctx context.Context, limit int) (int, error) {
+func (u *usage) foldSome(ctx context.Context) (int, error) {
 	var rows []store.KeyUse
 	upto := useID{}
-	err := u.kept.after(u.folded, limit, func(p *packedUse) {
+	err := u.kept.after(u.folded, flushBatch, func(p *packedUse) {
 		rows = append(rows, p.row(u.origins))
 		upto = p.id
 	})
@@ -256,7 +256,7 @@ func (u *usage) foldSome(ctx context.Context, limit int) (int, error) {
 	if u.folded != (useID{}) && len(rows) < u.kept.keys {
 		after = u.folded.String()
 	}
-	if len(rows) == limit && len(rows) < u.kept.keys {
+	if len(rows) == flushBatch && len(rows) < u.kept.keys {
 		last = upto.String()
 	}
 	err = u.store.Update(ctx, func(tx store.Tx) error {

@@ -153,7 +153,7 @@ func (r *runReader) next() bool {
 	copy(r.id[shared:], r.data[1:])
 	r.data = r.data[1+rest:]
 	n, size := binary.Uvarint(r.data)
-	if size <= 0 || n > uint64(len(r.data)-size) {
+	if size <= 0 || n > uint64(len(r.data))-uint64(size) {
 		r.err = errRun
 		return false
 	}

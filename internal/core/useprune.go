@@ -12,6 +12,7 @@ const (
 	pruneRows    = 1000 // of a kind a transaction
 	pruneBatches = 20   // transactions a run
 	useKept      = 25 * time.Hour
+	hoursKept    = 90 * 24 * time.Hour
 	triesKept    = time.Hour           // longer than any window that they are counted in
 	endedKept    = 90 * 24 * time.Hour // sessions and invitations that are over
 )
@@ -21,7 +22,7 @@ func (u *usage) prune(ctx context.Context) error {
 	now := u.now()
 	kept := now.Add(-useKept)
 	age := store.Age{
-		Minute: minuteOf(kept), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept),
+		Minute: minuteOf(kept), Hour: hourOf(now.Add(-hoursKept)), Callers: kept, Answers: now, Grants: now, Tries: now.Add(-triesKept), Ended: now.Add(-endedKept),
 		Idle: now.Add(-IdleLimit - endedKept),
 	}
 	for range pruneBatches {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +17,30 @@ const (
 	dayMinutes  = 24 * hourMinutes
 	recently    = 24 * time.Hour
 )
+
+// hourOf counts hours from 1970.
+func hourOf(t time.Time) int64 { return minuteOf(t) / hourMinutes }
+
+// hoursFrom is the first hour of the 90 days before now, with the one that has just begun.
+func hoursFrom(now time.Time) int64 { return hourOf(now) - int64(hoursKept/time.Hour) + 1 }
+
+// addHours adds to what is written what is not.
+func addHours(hours []store.HourUse, pending store.KeyUse, from int64) []HourUse {
+	calls := map[int64]int64{}
+	for _, h := range hours {
+		calls[h.Hour] += h.Calls
+	}
+	for _, m := range pending.Minutes {
+		if hour := m.Minute / hourMinutes; hour >= from {
+			calls[hour] += m.Calls
+		}
+	}
+	var out []HourUse
+	for _, hour := range slices.Sorted(maps.Keys(calls)) {
+		out = append(out, HourUse{Start: time.Unix(hour*hourMinutes*60, 0).UTC(), Calls: calls[hour]})
+	}
+	return out
+}
 
 // windowAt is the last hour and day before now: as many whole minutes, the one that has just begun among them.
 func windowAt(now time.Time) store.UseWindow {

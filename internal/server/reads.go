@@ -12,9 +12,15 @@ func (s *Server) getKeyUsage(w http.ResponseWriter, r *http.Request, p core.Prin
 	if err != nil {
 		return err
 	}
-	out := api.Usage{LastUsedAt: wireTime(use.LastUsedAt), Calls1h: use.Calls1h, Calls24h: use.Calls24h, Callers: []api.UsageCaller{}}
+	out := api.Usage{
+		LastUsedAt: wireTime(use.LastUsedAt), Calls1h: use.Calls1h, Calls24h: use.Calls24h,
+		Callers: []api.UsageCaller{}, Hours: []api.UsageHour{},
+	}
 	for _, c := range use.Callers {
 		out.Callers = append(out.Callers, api.UsageCaller{Address: c.AddressPrefix, Agent: c.Agent, LastUsedAt: c.LastUsedAt.UTC()})
+	}
+	for _, h := range use.Hours {
+		out.Hours = append(out.Hours, api.UsageHour{Start: h.Start.UTC(), Calls: h.Calls})
 	}
 	return writeJSON(w, http.StatusOK, api.UsageEnvelope{Usage: out})
 }

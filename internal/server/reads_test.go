@@ -15,7 +15,7 @@ func TestUsage(t *testing.T) {
 	h := newHarness(t)
 	_, secret := h.newKey(h.acme, "k")
 	empty := h.as(h.acme, "GET", keysPath+"/k/usage", "").want(http.StatusOK)
-	if got, want := strings.TrimSpace(string(empty.body)), `{"usage":{"last_used_at":null,"calls_1h":0,"calls_24h":0,"callers":[]}}`; got != want {
+	if got, want := strings.TrimSpace(string(empty.body)), `{"usage":{"last_used_at":null,"calls_1h":0,"calls_24h":0,"callers":[],"hours":[]}}`; got != want {
 		t.Errorf("no use: %s", got)
 	}
 	for _, agent := range []string{"curl/8.1 (x)", "curl/8.1", "evil/1\u009b\u202e", ""} {
@@ -27,7 +27,7 @@ func TestUsage(t *testing.T) {
 		callers = append(callers, c.Address+" "+c.Agent)
 	}
 	want := []string{"127.0.0.0/24 ", "127.0.0.0/24 evil/1", "127.0.0.0/24 curl/8.1"}
-	if diff := cmp.Diff(want, callers); diff != "" || use.Calls1h != 4 || use.Calls24h != 4 || !use.LastUsedAt.Equal(use.Callers[0].LastUsedAt) {
+	if diff := cmp.Diff(want, callers); diff != "" || use.Calls1h != 4 || use.Calls24h != 4 || len(use.Hours) != 1 || use.Hours[0].Calls != 4 || !use.LastUsedAt.Equal(use.Callers[0].LastUsedAt) {
 		t.Errorf("%+v: %s", use, diff)
 	}
 	h.as(h.acme, "GET", keysPath+"/none/usage", "").problem(api.CodeKeyNotFound)

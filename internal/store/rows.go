@@ -324,6 +324,12 @@ type MinuteUse struct {
 	Calls  int64
 }
 
+// HourUse is how often a key was used in an hour, counted from 1970.
+type HourUse struct {
+	Hour  int64
+	Calls int64
+}
+
 // CallersMax is how many callers of a key are kept.
 const CallersMax = 20
 
@@ -368,6 +374,7 @@ type UseSum struct {
 // Age says what is old enough to be thrown away.
 type Age struct {
 	Minute  int64     // calls in minutes before it
+	Hour    int64     // calls in the hours of days (UTC) that end before its day
 	Callers time.Time // callers that were last seen before it
 	Answers time.Time // answers, and tokens and sessions of jobs, that expired at or before it
 	Grants  time.Time // device grants that expired at or before it

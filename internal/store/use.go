@@ -8,6 +8,8 @@ type UseTx interface {
 	RecordUses(uses []KeyUse) error
 	// KeyUse sums the recorded use of a key up.
 	KeyUse(keyID string, w UseWindow) (UseSum, error)
+	// KeyHours returns the recorded calls of a key in each hour from the one that is given, those with calls, oldest first.
+	KeyHours(keyID string, from int64) ([]HourUse, error)
 	// LastUses returns when keys of an org that are not deleted were last used, by id, those above after.
 	LastUses(orgID, after string, limit int) ([]LastUse, error)
 

@@ -260,6 +260,13 @@ type Usage struct {
 	Calls1h    int64         `json:"calls_1h"`
 	Calls24h   int64         `json:"calls_24h"`
 	Callers    []UsageCaller `json:"callers"` // of the last 24 hours, latest first, at most 20
+	Hours      []UsageHour   `json:"hours"`   // of the last 90 days, those with calls, oldest first
+}
+
+// UsageHour is the calls in one hour, which starts at a full hour of UTC.
+type UsageHour struct {
+	Start time.Time `json:"start"`
+	Calls int64     `json:"calls"`
 }
 
 // UsageCaller is one caller, as coarse as use is kept: a network and a program.

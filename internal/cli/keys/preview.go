@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -49,11 +48,6 @@ func (p preview) rows() [][]string {
 	rows := [][]string{
 		{"would " + p.Action, p.Key.Name + " (" + p.Key.Hint + "), " + string(p.Key.Status)},
 		{"last used", used},
-		{"calls, last hour", strconv.FormatInt(p.Usage.Calls1h, 10)},
-		{"calls, last day", strconv.FormatInt(p.Usage.Calls24h, 10)},
 	}
-	for _, c := range p.Usage.Callers {
-		rows = append(rows, []string{"caller", c.Agent + " from " + c.Address + ", last at " + cliutil.Stamp(&c.LastUsedAt)})
-	}
-	return rows
+	return append(rows, callRows(p.Usage)...)
 }

@@ -18,17 +18,20 @@ type ShowOptions struct {
 	Session func(context.Context) (*cliutil.Session, error)
 	Now     func() time.Time
 	Out     *cliutil.Output
+	Env     func(string) string
 
-	Key string
+	Key   string
+	Usage bool
 }
 
 // NewCmdShow returns "keyfob keys show". runF replaces showRun in tests.
 func NewCmdShow(f *cliutil.Factory, runF func(context.Context, *ShowOptions) error) *cobra.Command {
-	opts := &ShowOptions{Session: f.Session, Now: f.Now}
-	return &cobra.Command{
+	opts := &ShowOptions{Session: f.Session, Now: f.Now, Env: f.Env}
+	cmd := &cobra.Command{
 		Use:   "show KEY",
 		Short: "Show all that is known of a key",
 		Example: `$ keyfob keys show ci
+$ keyfob keys show ci --usage
 $ keyfob keys show ci -q
 $ keyfob keys show ci -o json | jq -r .key.last_used_at`,
 		Args:              cliutil.ExactArgs("the key's name or id"),
@@ -38,6 +41,8 @@ $ keyfob keys show ci -o json | jq -r .key.last_used_at`,
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, showRun)
 		},
 	}
+	cmd.Flags().BoolVar(&opts.Usage, "usage", false, "show who used it lately, and its calls by hour and by day (UTC)")
+	return cmd
 }
 
 func showRun(ctx context.Context, opts *ShowOptions) error {
@@ -52,6 +57,13 @@ func showRun(ctx context.Context, opts *ShowOptions) error {
 	if opts.Out.Quiet && !opts.Out.Structured() {
 		return printKey(opts.Out, key, nil, opts.Now())
 	}
+	if opts.Usage {
+		usage, err := at.KeyUsage(ctx, at.Org, key.ID)
+		if err != nil {
+			return err
+		}
+		return printUsage(opts, key, usage)
+	}
 	rotations, err := at.Rotations(ctx, at.Org, key.ID)
 	if err != nil {
 		return err
@@ -62,6 +74,23 @@ func showRun(ctx context.Context, opts *ShowOptions) error {
 		}
 	}
 	return printKey(opts.Out, key, nil, opts.Now())
+}
+
+// printUsage writes who used a key, and how often.
+func printUsage(opts *ShowOptions, key api.Key, usage api.Usage) error {
+	if opts.Out.Structured() {
+		return opts.Out.Object(keyUsage{api.KeyEnvelope{Key: key}, usage})
+	}
+	rows := [][]string{{"name", key.Name}, {"last used", orNever(cliutil.Stamp(usage.LastUsedAt))}}
+	bars := barsFor(opts.Out.IO.OutTTY, opts.Env)
+	return opts.Out.Table(nil, append(rows, usageRows(usage, opts.Now(), bars)...))
+}
+
+// keyUsage is a key and its use.
+type keyUsage struct {
+	api.KeyEnvelope
+
+	Usage api.Usage `json:"usage"`
 }
 
 // shown is a key and, while it rotates, how far that is.

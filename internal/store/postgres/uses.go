@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +34,8 @@ const (
 			OR EXISTS (SELECT 1 FROM retired_secrets WHERE key_id = $1 AND version = $3))`
 	useMinute = `INSERT INTO key_minutes (key_id, minute, calls) SELECT $1::text, $2::bigint, $3::bigint WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
 		ON CONFLICT (key_id, minute) DO UPDATE SET calls = key_minutes.calls + excluded.calls`
+	useHour = `INSERT INTO key_days (key_id, day, %[1]s) SELECT $1::text, $2::bigint, $3::bigint WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+		ON CONFLICT (key_id, day) DO UPDATE SET %[1]s = key_days.%[1]s + excluded.%[1]s`
 	useCaller = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
 		SELECT $1::text, $2::text, $3::text, $4::bigint WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
 		ON CONFLICT (key_id, address, agent) DO UPDATE SET last_used_at = greatest(key_callers.last_used_at, excluded.last_used_at)`
@@ -49,6 +53,8 @@ func queueUse(b *pgx.Batch, k store.KeyUse) error {
 	}
 	for _, m := range k.Minutes {
 		b.Queue(useMinute, k.KeyID, m.Minute, m.Calls)
+		hour := m.Minute / 60
+		b.Queue(fmt.Sprintf(useHour, hourColumn(hour)), k.KeyID, hour/hoursOfDay, m.Calls)
 	}
 	for _, c := range k.Callers {
 		b.Queue(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At))
@@ -62,6 +68,11 @@ func queueUse(b *pgx.Batch, k store.KeyUse) error {
 	}
 	return nil
 }
+
+// hoursOfDay is how key_days is divided; hourColumn names an hour of it.
+const hoursOfDay = 24
+
+func hourColumn(hour int64) string { return fmt.Sprintf("h%02d", hour%hoursOfDay) }
 
 // KeyUse implements store.Tx.
 func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
@@ -80,6 +91,32 @@ func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
 		return err
 	})
 	return sum, err
+}
+
+// KeyHours implements store.Tx.
+func (t *tx) KeyHours(keyID string, from int64) ([]store.HourUse, error) {
+	columns := make([]string, hoursOfDay)
+	for h := range columns {
+		columns[h] = hourColumn(int64(h))
+	}
+	q := `SELECT day, ` + strings.Join(columns, ", ") + ` FROM key_days WHERE key_id = $1 AND day >= $2 ORDER BY day`
+	var out []store.HourUse
+	err := t.rows("calls by hour", q, []any{keyID, from / hoursOfDay}, func(r scanner) error {
+		var day int64
+		var calls [hoursOfDay]int64
+		into := []any{&day}
+		for h := range calls {
+			into = append(into, &calls[h])
+		}
+		err := r.Scan(into...)
+		for h, n := range calls {
+			if hour := day*hoursOfDay + int64(h); n > 0 && hour >= from {
+				out = append(out, store.HourUse{Hour: hour, Calls: n})
+			}
+		}
+		return err
+	})
+	return out, err
 }
 
 // PutAnswer implements store.Tx.

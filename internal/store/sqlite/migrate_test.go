@@ -136,3 +136,23 @@ func TestPeopleOfTheSecondSchemaStay(t *testing.T) {
 	})
 	equal("view", err, nil, nil)
 }
+
+// TestCallsOfTheNinthSchemaAreKept opens a database that counted calls by the minute alone.
+func TestCallsOfTheNinthSchemaAreKept(t *testing.T) {
+	t.Parallel()
+	s := openOld(t, 9, `
+		INSERT INTO orgs VALUES ('org_1', 'acme', 'Acme', 1, x'00', 'm', 0);
+		INSERT INTO keys (id, org_id, name, folded_name, tags, created_at, created_by_type, created_by_id, created_by_name, updated_at, revision)
+			VALUES ('key_1', 'org_1', 'a', 'a', '{}', 1, 'user', 'usr_1', 'Ada', 1, 1);
+		INSERT INTO key_minutes VALUES ('key_1', 1439, 1), ('key_1', 1440, 2), ('key_1', 1499, 3), ('key_1', 2879, 4);`)
+	err := s.View(t.Context(), func(tx store.Tx) error {
+		got, err := tx.KeyHours("key_1", 0)
+		if diff := cmp.Diff([]store.HourUse{{Hour: 23, Calls: 1}, {Hour: 24, Calls: 5}, {Hour: 47, Calls: 4}}, got); diff != "" {
+			t.Error(diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

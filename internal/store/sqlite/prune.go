@@ -13,6 +13,8 @@ func pruneSteps(a store.Age) []pruneStep {
 	return []pruneStep{
 		{`DELETE FROM key_minutes WHERE (key_id, minute) IN (
 			SELECT key_id, minute FROM key_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)`, a.Minute},
+		{`DELETE FROM key_days WHERE (key_id, day) IN (
+			SELECT key_id, day FROM key_days WHERE day < $1 ORDER BY day LIMIT $2)`, a.Hour / hoursOfDay},
 		{`DELETE FROM key_callers WHERE (key_id, address, agent) IN (
 			SELECT key_id, address, agent FROM key_callers WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2)`, micros(a.Callers)},
 		{`DELETE FROM answers WHERE id IN (

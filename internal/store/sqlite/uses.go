@@ -1,103 +1,172 @@
 package sqlite
 
 import (
-	"database/sql"
-	"errors"
-	"time"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/keyfob/keyfob/internal/store"
 )
 
-// useStatements are prepared once for all the keys of a call.
-type useStatements struct {
-	t     *tx
-	stmts map[string]*sql.Stmt
+// useRows are rows of values that a statement takes as the table u.
+type useRows struct {
+	columns []string
+	args    []any
 }
 
-// exec runs the query and says how many rows it changed.
-func (u *useStatements) exec(query string, args ...any) (int64, error) {
-	stmt := u.stmts[query]
-	if stmt == nil {
-		var err error
-		if stmt, err = u.t.tx.PrepareContext(u.t.ctx, query); err != nil { // close closes all
-			return 0, rowError("use", err)
-		}
-		u.stmts[query] = stmt
-	}
-	res, err := stmt.ExecContext(u.t.ctx, args...)
-	if err != nil {
-		return 0, rowError("use", err)
-	}
-	return res.RowsAffected()
-}
+func (u *useRows) add(values ...any) { u.args = append(u.args, values...) }
 
-func (u *useStatements) close() error {
-	var errs []error
-	for _, stmt := range u.stmts {
-		errs = append(errs, stmt.Close())
-	}
-	return errors.Join(errs...)
-}
+// useChunk bounds the text of a statement.
+const useChunk = 100
 
-// RecordUses implements store.Tx.
-func (t *tx) RecordUses(uses []store.KeyUse) (err error) {
-	u := &useStatements{t, map[string]*sql.Stmt{}}
-	defer func() { err = errors.Join(err, u.close()) }()
-	for _, k := range uses {
-		if err := u.record(k); err != nil {
+// exec runs the statement for all the rows, some at a time.
+func (u *useRows) exec(t *tx, statement string) error {
+	n := len(u.columns)
+	for args := range slices.Chunk(u.args, useChunk*n) {
+		if err := t.exec("use", u.with(len(args)/n)+statement, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// with makes the text of a table of that many rows.
+func (u *useRows) with(rows int) string {
+	var b strings.Builder
+	b.WriteString("WITH u (" + strings.Join(u.columns, ", ") + ") AS (VALUES ")
+	b.WriteString(strings.TrimSuffix(strings.Repeat("(?"+strings.Repeat(", ?", len(u.columns)-1)+"), ", rows), ", "))
+	b.WriteString(") ")
+	return b.String()
+}
+
 const (
-	useSecret = `UPDATE secrets SET last_used_at = $3, last_prefix = $4, last_agent = $5
-		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
-	useRetired = `UPDATE retired_secrets SET last_used_at = $3
-		WHERE key_id = $1 AND version = $2 AND (last_used_at IS NULL OR last_used_at < $3)`
-	useKey = `UPDATE keys SET used_at = $2 WHERE id = $1 AND used_at < $2
-		AND (EXISTS (SELECT 1 FROM secrets WHERE key_id = $1 AND version = $3)
-			OR EXISTS (SELECT 1 FROM retired_secrets WHERE key_id = $1 AND version = $3))`
-	useMinute = `INSERT INTO key_minutes (key_id, minute, calls) SELECT $1, $2, $3 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+	useSecrets = `UPDATE secrets SET last_used_at = u.at, last_prefix = u.prefix, last_agent = u.agent FROM u
+		WHERE secrets.key_id = u.key_id AND secrets.version = u.version AND (secrets.last_used_at IS NULL OR secrets.last_used_at < u.at)`
+	useRetired = `UPDATE retired_secrets SET last_used_at = u.at FROM u
+		WHERE retired_secrets.key_id = u.key_id AND retired_secrets.version = u.version
+			AND (retired_secrets.last_used_at IS NULL OR retired_secrets.last_used_at < u.at)`
+	useKeys = `UPDATE keys SET used_at = l.at FROM (
+			SELECT key_id, max(at) AS at FROM u
+			WHERE EXISTS (SELECT 1 FROM secrets s WHERE s.key_id = u.key_id AND s.version = u.version)
+				OR EXISTS (SELECT 1 FROM retired_secrets r WHERE r.key_id = u.key_id AND r.version = u.version)
+			GROUP BY key_id) l
+		WHERE keys.id = l.key_id AND keys.used_at < l.at`
+	useMinutes = `INSERT INTO key_minutes (key_id, minute, calls)
+		SELECT key_id, minute, calls FROM u WHERE EXISTS (SELECT 1 FROM keys k WHERE k.id = u.key_id)
 		ON CONFLICT (key_id, minute) DO UPDATE SET calls = calls + excluded.calls`
-	useCaller = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
-		SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $1)
+	useHours = `INSERT INTO key_days (key_id, day, %[1]s)
+		SELECT key_id, day, calls FROM u WHERE EXISTS (SELECT 1 FROM keys k WHERE k.id = u.key_id)
+		ON CONFLICT (key_id, day) DO UPDATE SET %[1]s = %[1]s + excluded.%[1]s`
+	useCallers = `INSERT INTO key_callers (key_id, address, agent, last_used_at)
+		SELECT key_id, address, agent, at FROM u WHERE EXISTS (SELECT 1 FROM keys k WHERE k.id = u.key_id)
 		ON CONFLICT (key_id, address, agent) DO UPDATE SET last_used_at = max(last_used_at, excluded.last_used_at)`
+	manyCallers = `SELECT c.key_id FROM u JOIN key_callers c ON c.key_id = u.key_id GROUP BY c.key_id HAVING count(*) > ?`
 	trimCallers = `DELETE FROM key_callers WHERE key_id = $1 AND (address, agent) NOT IN (
 		SELECT address, agent FROM key_callers WHERE key_id = $1 ORDER BY last_used_at DESC, address, agent LIMIT $2)`
 )
 
-func (u *useStatements) record(k store.KeyUse) error {
-	for _, s := range k.Secrets {
-		n, err := u.exec(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
+// hoursOfDay is how key_days is divided; hourColumn names an hour of it.
+const hoursOfDay = 24
+
+func hourColumn(hour int64) string { return fmt.Sprintf("h%02d", hour%hoursOfDay) }
+
+// RecordUses implements store.Tx.
+func (t *tx) RecordUses(uses []store.KeyUse) error {
+	if err := t.recordLast(uses); err != nil {
+		return err
+	}
+	if err := t.recordCalls(uses); err != nil {
+		return err
+	}
+	return t.recordCallers(uses)
+}
+
+func (t *tx) recordLast(uses []store.KeyUse) error {
+	u := useRows{columns: []string{"key_id", "version", "at", "prefix", "agent"}}
+	for _, k := range uses {
+		for _, s := range k.Secrets {
+			u.add(k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
+		}
+	}
+	for _, statement := range []string{useSecrets, useRetired, useKeys} {
+		if err := u.exec(t, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) recordCalls(uses []store.KeyUse) error {
+	minutes := useRows{columns: []string{"key_id", "minute", "calls"}}
+	hours := map[string]*useRows{} // by column
+	for _, k := range uses {
+		for _, m := range k.Minutes {
+			minutes.add(k.KeyID, m.Minute, m.Calls)
+		}
+		for _, h := range byHour(k.Minutes) {
+			column := hourColumn(h.Hour)
+			if hours[column] == nil {
+				hours[column] = &useRows{columns: []string{"key_id", "day", "calls"}}
+			}
+			hours[column].add(k.KeyID, h.Hour/hoursOfDay, h.Calls)
+		}
+	}
+	if err := minutes.exec(t, useMinutes); err != nil {
+		return err
+	}
+	for column, u := range hours {
+		if err := u.exec(t, fmt.Sprintf(useHours, column)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byHour sums minutes up.
+func byHour(minutes []store.MinuteUse) []store.HourUse {
+	var out []store.HourUse
+	for _, m := range minutes {
+		hour := m.Minute / 60
+		i := slices.IndexFunc(out, func(h store.HourUse) bool { return h.Hour == hour })
+		if i < 0 {
+			i, out = len(out), append(out, store.HourUse{Hour: hour})
+		}
+		out[i].Calls += m.Calls
+	}
+	return out
+}
+
+func (t *tx) recordCallers(uses []store.KeyUse) error {
+	u, keys := useRows{columns: []string{"key_id", "address", "agent", "at"}}, useRows{columns: []string{"key_id"}}
+	for _, k := range uses {
+		for _, c := range k.Callers {
+			u.add(k.KeyID, c.AddressPrefix, c.Agent, micros(c.At))
+		}
+		if len(k.Callers) > 0 {
+			keys.add(k.KeyID)
+		}
+	}
+	if err := u.exec(t, useCallers); err != nil {
+		return err
+	}
+	var many []string
+	for ids := range slices.Chunk(keys.args, useChunk) {
+		err := t.rows("callers", keys.with(len(ids))+manyCallers, append(slices.Clone(ids), store.CallersMax), func(r scanner) error {
+			var id string
+			err := r.Scan(&id)
+			many = append(many, id)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if n == 0 { // it was retired since, or used later
-			if _, err := u.exec(useRetired, k.KeyID, s.Version, micros(s.At)); err != nil {
-				return err
-			}
-		}
-		if _, err := u.exec(useKey, k.KeyID, micros(s.At), s.Version); err != nil {
+	}
+	for _, id := range many {
+		if err := t.exec("callers", trimCallers, id, store.CallersMax); err != nil {
 			return err
 		}
 	}
-	for _, m := range k.Minutes {
-		if _, err := u.exec(useMinute, k.KeyID, m.Minute, m.Calls); err != nil {
-			return err
-		}
-	}
-	for _, c := range k.Callers {
-		if _, err := u.exec(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At)); err != nil {
-			return err
-		}
-	}
-	if len(k.Callers) == 0 {
-		return nil
-	}
-	_, err := u.exec(trimCallers, k.KeyID, store.CallersMax)
-	return err
+	return nil
 }
 
 // KeyUse implements store.Tx.
@@ -119,20 +188,28 @@ func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
 	return sum, err
 }
 
-// PutAnswer implements store.Tx.
-func (t *tx) PutAnswer(a store.Answer) error {
-	const q = `INSERT OR REPLACE INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)`
-	return t.exec("answer", q, a.ID[:], a.Fingerprint[:], a.KeyID, a.Sealed, micros(a.ExpiresAt))
-}
-
-// Answer implements store.Tx.
-func (t *tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
-	a := store.Answer{ID: id}
-	var fingerprint []byte
-	const q = `SELECT fingerprint, key_id, sealed, expires_at FROM answers WHERE id = $1 AND expires_at > $2`
-	if err := t.row("answer", q, []any{id[:], micros(now)}, &fingerprint, &a.KeyID, &a.Sealed, moment{&a.ExpiresAt}); err != nil {
-		return a, err
+// KeyHours implements store.Tx.
+func (t *tx) KeyHours(keyID string, from int64) ([]store.HourUse, error) {
+	columns := make([]string, hoursOfDay)
+	for h := range columns {
+		columns[h] = hourColumn(int64(h))
 	}
-	copy(a.Fingerprint[:], fingerprint)
-	return a, nil
+	q := `SELECT day, ` + strings.Join(columns, ", ") + ` FROM key_days WHERE key_id = $1 AND day >= $2 ORDER BY day`
+	var out []store.HourUse
+	err := t.rows("calls by hour", q, []any{keyID, from / hoursOfDay}, func(r scanner) error {
+		var day int64
+		var calls [hoursOfDay]int64
+		into := []any{&day}
+		for h := range calls {
+			into = append(into, &calls[h])
+		}
+		err := r.Scan(into...)
+		for h, n := range calls {
+			if hour := day*hoursOfDay + int64(h); n > 0 && hour >= from {
+				out = append(out, store.HourUse{Hour: hour, Calls: n})
+			}
+		}
+		return err
+	})
+	return out, err
 }

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"last uses", testUses},
 		{"last uses of an org", testLastUses},
 		{"journal of use", testUseJournal},
+		{"calls by hour", testHours},
 		{"calls and callers", testCalls},
 		{"callers that are kept", testCallersKept},
 		{"what is old goes", testPrune},

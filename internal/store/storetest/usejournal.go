@@ -92,3 +92,44 @@ func testLastUses(_ *testing.T, f *fixture) {
 		})
 	}
 }
+
+func testHours(_ *testing.T, f *fixture) {
+	acme := f.org("acme")
+	k, other := f.key(acme.ID, "ci"), f.key(acme.ID, "cd")
+	record := func(id string, minutes ...store.MinuteUse) {
+		f.Helper()
+		f.update(func(tx store.Tx) error { return tx.RecordUses([]store.KeyUse{{KeyID: id, Minutes: minutes}}) })
+	}
+	hours := func(id string, from int64, want ...store.HourUse) {
+		f.Helper()
+		f.view(func(tx store.Tx) error {
+			got, err := tx.KeyHours(id, from)
+			f.equal("hours", got, want)
+			return err
+		})
+	}
+	const day = 1000
+	minute := func(hour, minute int64) int64 { return (day*24+hour)*60 + minute }
+	record(k.ID, store.MinuteUse{Minute: minute(0, 0), Calls: 1}, store.MinuteUse{Minute: minute(0, 59), Calls: 2}, store.MinuteUse{Minute: minute(1, 0), Calls: 10})
+	record(k.ID, store.MinuteUse{Minute: minute(0, 30), Calls: 4}, store.MinuteUse{Minute: minute(23, 59), Calls: 100}, store.MinuteUse{Minute: minute(24, 0), Calls: 1000})
+	record(other.ID, store.MinuteUse{Minute: minute(0, 30), Calls: 5})
+	record("key_9", store.MinuteUse{Minute: minute(0, 30), Calls: 5})
+	first, last := int64(day*24), int64(day*24+24)
+	all := []store.HourUse{{Hour: first, Calls: 7}, {Hour: first + 1, Calls: 10}, {Hour: first + 23, Calls: 100}, {Hour: last, Calls: 1000}}
+	hours(k.ID, 0, all...)
+	hours(k.ID, first+1, all[1:]...)
+	hours(k.ID, last, all[3:]...)
+	hours(k.ID, last+1)
+	hours(other.ID, 0, store.HourUse{Hour: first, Calls: 5})
+	hours("key_9", 0)
+	for _, step := range []struct {
+		hour int64
+		want []store.HourUse
+	}{{first, all}, {first + 23, all}, {last, all[3:]}} {
+		f.update(func(tx store.Tx) error {
+			_, err := tx.Prune(store.Age{Hour: step.hour, Callers: at(0), Answers: at(0)}, 10)
+			return err
+		})
+		hours(k.ID, 0, step.want...)
+	}
+}
