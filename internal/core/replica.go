@@ -82,11 +82,15 @@ func (s *Service) updateAmong(ctx context.Context, fn func(store.Tx) error) erro
 			s.log.Warn("the other replicas could not be woken: they ask by themselves", "error", wakeErr)
 		}
 	}
-	if _, waitErr := s.replica.lease.await(ctx); waitErr != nil {
+	replicas, waitErr := s.replica.lease.await(ctx)
+	if waitErr != nil {
 		return &Error{
 			Code: api.CodeUnavailable, Detail: "the change may be made, but it is not known whether every replica goes by it",
 			Fix: "make it again: that is answered once every replica does", err: fmt.Errorf("settle a change: %w", waitErr),
 		}
+	}
+	if err == nil {
+		tellEffect(ctx, replicas, s.now())
 	}
 	return s.fault(err)
 }

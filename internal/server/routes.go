@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -97,8 +99,17 @@ func (s *Server) session(h func(http.ResponseWriter, *http.Request, core.Princip
 		if principal.Session.Kind == api.SessionBrowser {
 			return refused("the session of a browser was sent; it lives in a cookie, which this API does not take", fixSession)
 		}
+		if s.Core.IsReplica() && r.Method != http.MethodGet {
+			r = r.WithContext(core.WithEffect(r.Context(), func(replicas int, at time.Time) { setEffect(w.Header(), replicas, at) }))
+		}
 		return withBody(func(w http.ResponseWriter, r *http.Request) error { return h(w, r, principal) })(w, r)
 	}}
+}
+
+// setEffect says from when on every replica goes by a change, and how many there are.
+func setEffect(h http.Header, replicas int, at time.Time) {
+	h.Set(api.HeaderReplicas, strconv.Itoa(replicas))
+	h.Set(api.HeaderEffectiveAt, at.UTC().Format(time.RFC3339Nano))
 }
 
 func (s *Server) key(h func(http.ResponseWriter, *http.Request, core.Caller) error) access {

@@ -173,6 +173,13 @@ const (
 	HeaderKeyName = "Keyfob-Key-Name"
 )
 
+// Headers that changes of a key are answered with where several replicas serve.
+const (
+	HeaderReplicas = "Keyfob-Replicas" // how many go by the change: every one that may answer
+	// HeaderEffectiveAt is since when, by the clock of the one that answers (RFC 3339).
+	HeaderEffectiveAt = "Keyfob-Effective-At"
+)
+
 // VerifyRequest asks whether a key may pass.
 type VerifyRequest struct {
 	Secret string `json:"secret"`

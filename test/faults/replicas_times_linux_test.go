@@ -4,10 +4,13 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/keyfob/keyfob/pkg/api"
 )
 
 // TestReplicaTimes: how long a change takes until it is answered, and what a replica does that is cut off.
@@ -35,6 +38,7 @@ func TestReplicaTimes(t *testing.T) {
 			n.wants(http.StatusNoContent, http.MethodGet, "/v1/authz", key, "")
 		}
 	}
+	c.effective(t, a, 3)
 	slices.Sort(took)
 	t.Logf("a change with 3 replicas: median %s, p99 %s, at most %s", took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 	if p99 := took[len(took)*99/100]; p99 > time.Second { // what it takes is a figure of docs/scale.md; this is that no lease had to run out
@@ -91,6 +95,27 @@ func TestReplicaTimes(t *testing.T) {
 	b.stop() // in order: nobody waits for it
 	if left := change(a, "disable"); left > 500*time.Millisecond {
 		t.Errorf("after a replica left: %s", left)
+	}
+}
+
+// effective wants a change to say how many replicas go by it, and since when.
+func (c *cluster) effective(t *testing.T, n *node, replicas int) {
+	t.Helper()
+	began := time.Now()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.url+"/v1/orgs/acme/keys/k0/enable", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+n.session.Reveal())
+	req.Close = true
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	at, err := time.Parse(time.RFC3339Nano, res.Header.Get(api.HeaderEffectiveAt))
+	if got := res.Header.Get(api.HeaderReplicas); got != strconv.Itoa(replicas) || err != nil || at.Before(began.Add(-time.Millisecond)) || at.After(time.Now()) {
+		t.Errorf("a change at %s: header %v (%v)", began, res.Header, err)
 	}
 }
 
