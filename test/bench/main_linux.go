@@ -105,7 +105,7 @@ type step struct {
 	run   func(*bench, context.Context, *process) error
 }
 
-// steps of every server, and those of keyfobd; another guard of ours, such as the gateway of MCP, is a row here.
+// steps of every server, and those of keyfobd; another guard of ours is a row here.
 func everyServer() []step {
 	return []step{
 		{"the checks themselves", (*bench).checks},
@@ -119,6 +119,7 @@ func ofKeyfob() []step {
 		{"the checks themselves", (*bench).checks},
 		{"a flood of unknown keys", (*bench).flooded},
 		{"3 % management", (*bench).mixed},
+		{"calls of tools through the gateway of MCP", (*bench).guarded},
 	}
 }
 

@@ -50,6 +50,7 @@ func (b *bench) keyfobServer() server {
 	}
 	return server{keyfobName, "http://" + keyfobAddress + authzPath, []string{
 		program, "serve", "--setup-link=false", "--listen", keyfobAddress, "--data-dir", filepath.Join(b.dir, "data"),
+		"--mcp-upstream", "http://" + toolsAddress + mcpPath,
 	}, askedFile, ofKeyfob()}
 }
 

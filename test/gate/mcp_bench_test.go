@@ -2,9 +2,7 @@ package gate
 
 import (
 	"bufio"
-	"bytes"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -64,27 +62,7 @@ func BenchmarkMCPProxy(b *testing.B) {
 	}
 	through(hello)
 	idle := resident(b, cmd.Process.Pid)
-	direct := func() {
-		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, c.MCP.URL, bytes.NewReader([]byte(call)))
-		if err != nil {
-			b.Fatal(err)
-		}
-		for name, value := range map[string]string{
-			"Authorization": "Bearer " + c.Secret, "Content-Type": "application/json",
-			"Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2025-11-25",
-		} {
-			req.Header.Set(name, value)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			b.Fatal(err)
-		}
-		doc, err := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if err != nil || !bytes.Contains(doc, []byte(`"result"`)) {
-			b.Fatalf("%s, %v", doc, err)
-		}
-	}
+	direct := func() { fatal(b, callTool(b, c.MCP.URL, c.Secret)) }
 	var bridged, plain []time.Duration
 	for b.Loop() {
 		bridged = append(bridged, timed(func() { through(call) }))
