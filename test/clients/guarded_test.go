@@ -25,6 +25,7 @@ type guarded struct {
 	quickstart
 	upstream string        // URL of the MCP server itself
 	calls    chan upstream // of tools, as they reach it
+	stops    chan struct{} // notifications that a call is cancelled, as they reach it
 }
 
 // upstream is a call of a tool that reached the MCP server. left is closed when its request ends.
@@ -36,7 +37,7 @@ type upstream struct {
 // startGuarded starts both. Between them stands a proxy that changes nothing and tells which calls come.
 func startGuarded(t *testing.T) *guarded {
 	t.Helper()
-	g := &guarded{calls: make(chan upstream, 64)}
+	g := &guarded{calls: make(chan upstream, 64), stops: make(chan struct{}, 64)}
 	g.upstream = everything(t)
 	target, err := url.Parse(g.upstream)
 	if err != nil {
@@ -53,10 +54,13 @@ func startGuarded(t *testing.T) *guarded {
 			Params struct{ Name string }
 		}
 		_ = json.Unmarshal(body, &message) // no call otherwise
-		if message.Method == "tools/call" {
+		switch message.Method {
+		case "tools/call":
 			left := make(chan struct{})
 			defer close(left)
 			g.calls <- upstream{message.Params.Name, left}
+		case "notifications/cancelled":
+			g.stops <- struct{}{}
 		}
 		proxy.ServeHTTP(w, r)
 	}))
