@@ -22,7 +22,7 @@ func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestTheSDKThroughTheGateway has the official SDK's client call tools of a real MCP server that keyfobd guards, over HTTP and through
 // `keyfob mcp proxy`. Progress comes as it is made, and a call that is cancelled ends at the server.
-func TestTheSDKThroughTheGateway(t *testing.T) {
+func TestTheSDKThroughTheGateway(t *testing.T) { //nolint:tparallel // calls of both come out of one channel
 	t.Parallel()
 	newEngine(t, "mcp-server-everything") // skip before anything is built
 	g := startGuarded(t)
@@ -42,7 +42,7 @@ func TestTheSDKThroughTheGateway(t *testing.T) {
 		{"http", &mcp.StreamableClientTransport{Endpoint: g.MCP.URL, HTTPClient: &http.Client{Transport: keyed{g.Secret}}}},
 		{"mcp proxy", &mcp.CommandTransport{Command: e.command(context.WithoutCancel(t.Context()), "keyfob", "mcp", "proxy", "--key", g.Key.ID)}},
 	} {
-		t.Run(way.name, func(t *testing.T) { // one after the other: calls come out of one channel
+		t.Run(way.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			progress := make(chan float64, 64)

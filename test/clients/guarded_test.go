@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func startGuarded(t *testing.T) *guarded {
 	g.keyfob, g.home = build(t), t.TempDir()
 	data := t.TempDir()
 	started(t, 20*time.Second, "keyfobd listens on", filepath.Join(filepath.Dir(g.keyfob), "keyfobd"), []string{"HOME=" + g.home},
-		"serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--mcp-upstream", watch.URL+"/mcp")
+		append(documented(t, watch.URL), "--listen", "127.0.0.1:0", "--data-dir", data)...)
 	e := engine{home: g.home, path: []string{filepath.Dir(g.keyfob), "/usr/bin", "/bin"}}
 	e.decode(t, &g.quickstart, "keyfob", "quickstart", "--once", "--data-dir", data)
 	for _, c := range g.Checks {
@@ -80,6 +81,21 @@ func startGuarded(t *testing.T) *guarded {
 		}
 	}
 	return g
+}
+
+// documented returns the arguments that docs/gateways.md gives keyfobd, but for the MCP server's address.
+func documented(t *testing.T, upstream string) []string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/gateways.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const address = "http://127.0.0.1:9000"
+	line := regexp.MustCompile("```sh\nkeyfobd (serve .*" + regexp.QuoteMeta(address) + "/mcp)\n```").FindSubmatch(doc)
+	if line == nil {
+		t.Fatal("docs/gateways.md has no command for an MCP server")
+	}
+	return strings.Fields(strings.Replace(string(line[1]), address, upstream, 1))
 }
 
 // everything starts server-everything and returns its URL. It takes a port from its environment and does not say which it got, so

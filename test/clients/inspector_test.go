@@ -18,6 +18,7 @@ func TestInspectorCallsThroughTheGateway(t *testing.T) {
 		"connector URL": {g.MCP.URL + "?api_key=" + g.Secret},
 	}
 	inspect := func(t *testing.T, way string, method ...string) (string, error) {
+		t.Helper()
 		argv := append([]string{"mcp-inspector", "--cli"}, ways[way]...)
 		return e.try(t, append(append(argv, "--transport", "http", "--method"), method...)...)
 	}
@@ -32,6 +33,7 @@ func TestInspectorCallsThroughTheGateway(t *testing.T) {
 		})
 	}
 	each("enabled", func(t *testing.T, way string) {
+		t.Helper()
 		if out, err := inspect(t, way, "tools/list"); err != nil || !strings.Contains(out, `"name": "echo"`) {
 			t.Errorf("tools/list: %v\n%s", err, out)
 		}
@@ -45,6 +47,7 @@ func TestInspectorCallsThroughTheGateway(t *testing.T) {
 	}
 	owner.run(t, g.keyfob, "keys", "disable", g.Key.ID)
 	each("disabled", func(t *testing.T, way string) {
+		t.Helper()
 		out, err := inspect(t, way, "tools/call", "--tool-name", "echo", "--tool-arg", "message=and now")
 		if err == nil || strings.Contains(out, "Echo: ") || !strings.Contains(out, "auth_required") {
 			t.Errorf("%v\n%s", err, out)

@@ -60,6 +60,7 @@ func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 // callTool calls a tool over HTTP.
 func callTool(b *testing.B, url, key string) error {
+	b.Helper()
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url, bytes.NewReader([]byte(call)))
 	if err != nil {
 		return err
