@@ -169,7 +169,11 @@ func outsideCalls(t *testing.T, argv []string) []string {
 	if len(calls) == 0 || !strings.Contains(calls[0], "execve(") {
 		t.Fatalf("strace saw no start:\n%s", text)
 	}
-	runtimes := regexp.MustCompile(`openat\(AT_FDCWD, "(/sys/kernel/mm/transparent_hugepage/|/sys/fs/cgroup/|/proc/self/)`)
+	known := `/sys/kernel/mm/transparent_hugepage/|/sys/fs/cgroup/|/proc/self/`
+	if filepath.Base(argv[0]) == "keyfobd" { // protobuf, which Prometheus's client links, hashes a few bytes of its own program
+		known += "|" + regexp.QuoteMeta(argv[0]) + `"`
+	}
+	runtimes := regexp.MustCompile(`openat\(AT_FDCWD, "(` + known + ")")
 	return slices.DeleteFunc(calls[1:], runtimes.MatchString)
 }
 
