@@ -37,6 +37,8 @@ type Config struct {
 	// a lease, and a change is acknowledged when every replica knows of it. It asks the store about each key that is unknown: where
 	// many add keys, what one remembers is soon out of date.
 	Replica string
+	// Brief is for one piece of work beside a service that may serve the same store: what that has journalled stays its own.
+	Brief bool
 	// Version is what the replica says of itself.
 	Version string
 }
@@ -96,7 +98,7 @@ func New(cfg Config) (*Service, error) {
 	if err := s.claim(ctx); err != nil {
 		return nil, err
 	}
-	if s.usage, err = newUsage(s.store, s.log, s.now, cfg.Replica != ""); err != nil {
+	if s.usage, err = newUsage(s.store, s.log, s.now, cfg.Replica != "" || cfg.Brief, !cfg.Brief); err != nil {
 		return nil, fmt.Errorf("read the journal of use: %w", s.fault(err))
 	}
 	s.sweep = newSweeper(s)

@@ -55,14 +55,14 @@ type usage struct {
 	w       runWriter
 }
 
-func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct bool) (*usage, error) {
+func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct, adopts bool) (*usage, error) {
 	seed := maphash.MakeSeed()
 	u := &usage{
 		store: st, log: log, now: now, direct: direct,
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		fresh: newFreshUse(seed), writing: newFreshUse(seed), kept: &keptUse{base: now().UnixMicro()}, origins: newOrigins(),
 	}
-	if !direct {
+	if adopts {
 		ctx, cancel := context.WithTimeout(context.Background(), adoptTimeout)
 		defer cancel()
 		if err := u.adopt(ctx); err != nil {

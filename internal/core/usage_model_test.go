@@ -104,7 +104,7 @@ func (m *useModel) must(err error) {
 
 func (m *useModel) open() {
 	m.Helper()
-	u, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, false)
+	u, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, false, true)
 	m.must(err)
 	u.halt()
 	m.u = u
@@ -302,6 +302,35 @@ func TestUseTakenOver(t *testing.T) {
 		}
 	}
 	m.must(m.u.adopt(t.Context()))
+	for m.u.kept.keys > 0 {
+		_, err := m.u.foldSome(t.Context())
+		m.must(err)
+	}
+	for _, id := range m.ids[:100] {
+		if got := m.read(id, windowAt(m.now)); got.Calls24h != 2 {
+			t.Fatalf("%s was called %d times, want 2", id, got.Calls24h)
+		}
+	}
+}
+
+// TestUseBesideBriefWork: a command that opens the store for a moment leaves the journal to the process that serves.
+func TestUseBesideBriefWork(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, 8, 3_000)
+	for _, id := range m.ids {
+		m.u.record(id, 1, m.now, Origin{})
+	}
+	m.must(m.u.flush(t.Context()))
+	brief, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, true, false)
+	m.must(err)
+	m.must(brief.close(t.Context()))
+	if m.u.kept.keys != len(m.ids) {
+		t.Fatalf("the journal holds %d keys", m.u.kept.keys)
+	}
+	for _, id := range m.ids {
+		m.u.record(id, 1, m.now, Origin{})
+	}
+	m.must(m.u.flush(t.Context()))
 	for m.u.kept.keys > 0 {
 		_, err := m.u.foldSome(t.Context())
 		m.must(err)

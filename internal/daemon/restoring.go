@@ -176,7 +176,7 @@ func (r *restore) build(ctx context.Context) (err error) {
 		return fmt.Errorf("open the restored database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	service, err := core.New(core.Config{Store: db, Material: r.keys, Now: r.opts.Now}) //nolint:contextcheck // it is closed below
+	service, err := core.New(core.Config{Store: db, Material: r.keys, Brief: true, Now: r.opts.Now}) //nolint:contextcheck // it is closed below
 	if errors.Is(err, core.ErrMaterial) {
 		return &cliutil.Error{
 			Code: "material-wrong", Exit: cliutil.ExitFailed, Err: err,

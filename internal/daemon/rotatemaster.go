@@ -67,7 +67,7 @@ func rotateMasterKeyRun(ctx context.Context, opts *RotateMasterKeyOptions) (err 
 	}
 	defer func() { err = errors.Join(err, lock.Close(), os.Remove(lock.Path())) }()
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDomain(ctx, dir, "", core.Config{Passwords: true, Now: opts.Now, Log: log})
+	d, err := openDomain(ctx, dir, "", core.Config{Passwords: true, Brief: true, Now: opts.Now, Log: log})
 	if err != nil {
 		return err
 	}

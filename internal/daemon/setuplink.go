@@ -85,7 +85,7 @@ func withDomain(ctx context.Context, path, database string, errOut io.Writer, no
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDomain(ctx, dir, database, core.Config{Passwords: true, Now: now, Log: log})
+	d, err := openDomain(ctx, dir, database, core.Config{Passwords: true, Brief: true, Now: now, Log: log})
 	if err != nil {
 		return err
 	}
