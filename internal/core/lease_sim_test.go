@@ -302,7 +302,7 @@ func (n *node) check(ctx context.Context) {
 		n.s.violation = fmt.Sprintf("%s answers with change %d of %s although %d was acknowledged", n.lease.replica.Name, got, key, least)
 	}
 	n.s.mu.Unlock()
-	<-time.After(n.s.between(0, 10*time.Millisecond))
+	<-time.After(n.s.between(0, 60*time.Millisecond))
 }
 
 // change changes a key and acknowledges it when lease.await lets it.

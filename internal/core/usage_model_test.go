@@ -225,7 +225,7 @@ func (m *useModel) listed() {
 func TestUseSurvives(t *testing.T) {
 	t.Parallel()
 	rounds, keys := 40, 6_000
-	if testing.Short() {
+	if testing.Short() || raced {
 		rounds = 15
 	}
 	for seed := range uint64(2) {
