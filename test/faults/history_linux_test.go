@@ -43,7 +43,10 @@ func step(s standing, a action, o outcome) (bool, standing) {
 		return true, standing{disabled: true, version: s.version}
 	case a.verb == "enable" && done:
 		return true, standing{version: s.version}
-	case a.verb == "rotate" && s.disabled: // answered with 409, but for a rotation that is open already
+	case a.verb == "rotate" && s.disabled: // answered with 409, but for a rotation that is open already, of which nobody may have heard
+		if o.accepted && s.version == 0 {
+			s.version = o.version
+		}
 		return !o.accepted || o.version == s.version, s
 	case a.verb == "rotate" && done:
 		return true, standing{version: o.version}
@@ -209,6 +212,7 @@ func TestModelRefuses(t *testing.T) {
 		"a rotation of a deleted key":      {[]op{{0, 1, do("delete"), did}, {2, 3, do("rotate"), outcome{accepted: true, version: 2}}}, false},
 		"enabled after it was deleted":     {[]op{{0, 1, do("delete"), did}, {2, 3, do("enable"), refused}, {4, 5, check(1), refused}}, true},
 		"refused though nothing was done":  {[]op{{0, 1, check(1), refused}}, false},
+		"a lost rotation that is joined":   {[]op{{0, 5, do("rotate"), lost}, {6, 7, do("disable"), did}, {8, 9, do("rotate"), outcome{accepted: true, version: 2}}, {10, 11, do("enable"), did}, {12, 13, check(2), did}, {14, 15, check(1), refused}}, true},
 		"disable refused for no reason":    {[]op{{0, 1, do("disable"), refused}}, false},
 		"a rotation refused for no reason": {[]op{{0, 1, do("rotate"), refused}}, false},
 	} {
