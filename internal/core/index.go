@@ -191,13 +191,20 @@ func (x *index) dropAll(digests [][32]byte) {
 }
 
 // settle takes what a transaction changed out of the index, once it was committed or may have been. No transaction: it never began.
+//
+// What the transaction found was committed, though who did it may not have settled it yet. Nobody is answered before the index goes by
+// it, not even who changed nothing: to disable a key that another is just disabling is a promise, too.
 func (x *index) settle(t *touching, failed error) {
-	if t == nil || t.before == t.after && failed == nil {
+	if t == nil {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.forget(t)
+	x.advance(t.before)
+	if t.before == t.after && failed == nil {
+		return
+	}
 	x.known.add(t.added)
 	x.dropAll(t.changed)
 	switch {
@@ -210,7 +217,6 @@ func (x *index) settle(t *touching, failed error) {
 			x.known.distrust()
 		}
 	case countedAfter(t.after, x.seen): // else a later transaction, or a check, was here first
-		x.advance(t.before)
 		x.seen = t.after
 	}
 }

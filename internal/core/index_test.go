@@ -205,3 +205,46 @@ func TestVerify(t *testing.T) {
 	_, err = verify(core.Principal{User: core.User{ID: "usr_nobody"}})
 	f.refused(err, api.CodeForbidden, "")
 }
+
+// laggard is a store in which one Update, once it is armed, returns only when it is let go, though it was committed.
+type laggard struct {
+	store.Store
+
+	armed           atomic.Bool
+	committed, goOn chan struct{}
+}
+
+func (l *laggard) Update(ctx context.Context, fn func(store.Tx) error) error {
+	err := l.Store.Update(ctx, fn)
+	if l.armed.CompareAndSwap(true, false) {
+		close(l.committed)
+		<-l.goOn
+	}
+	return err
+}
+
+// TestNothingIsAnsweredBeforeWhatItFound: who finds a key changed already answers as who changed it does, only when checks go by it.
+func TestNothingIsAnsweredBeforeWhatItFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	k, sec := f.create(core.NewKey{Name: "ci"})
+	slow := &laggard{Store: f.store, committed: make(chan struct{}), goOn: make(chan struct{})}
+	svc, err := core.New(core.Config{Store: slow, Material: testMaterial(), Now: f.clock.now})
+	f.must(err)
+	defer func() { f.must(svc.Close(t.Context())) }()
+	_, err = f.admit(svc, sec)
+	f.must(err)
+	disable := func() error {
+		_, err := svc.SetKeyEnabled(t.Context(), f.owner, "acme", k.ID, false, "")
+		return err
+	}
+	slow.armed.Store(true)
+	first := make(chan error, 1)
+	go func() { first <- disable() }()
+	<-slow.committed
+	f.must(disable())
+	_, err = f.admit(svc, sec)
+	f.refused(err, api.CodeKeyDisabled, `the key "ci" is disabled`)
+	close(slow.goOn)
+	f.must(<-first)
+}
