@@ -66,12 +66,7 @@ func (h *hold) refusal(now time.Time) error {
 }
 
 // ends is when the secret opens nothing any more; zero: not by itself.
-func (h *hold) ends() time.Time {
-	if h.keyEnds.IsZero() || !h.secretEnds.IsZero() && h.secretEnds.Before(h.keyEnds) {
-		return h.secretEnds
-	}
-	return h.keyEnds
-}
+func (h *hold) ends() time.Time { return store.Sooner(h.keyEnds, h.secretEnds) }
 
 // presentedSecret returns the version that was presented, if it is in a known state.
 func presentedSecret(h store.Holder) (store.Secret, bool) {

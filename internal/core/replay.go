@@ -135,20 +135,12 @@ func (r *replay) standing(l store.LoggedRevocation) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ends := sooner(k.ExpiresAt, l.ExpiresAt)
+	ends := store.Sooner(k.ExpiresAt, l.ExpiresAt)
 	if k.Disabled == (k.Disabled || l.Disabled) && ends.Equal(k.ExpiresAt) {
 		return false, nil
 	}
 	k.Disabled, k.ExpiresAt, k.UpdatedAt = k.Disabled || l.Disabled, ends, r.s.now()
 	return true, r.tx.UpdateKey(k)
-}
-
-// sooner returns the earlier of two ends; zero: never.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 func (r *replay) deleteKey(l store.LoggedRevocation) (bool, error) {
@@ -177,7 +169,7 @@ func (r *replay) endSecret(l store.LoggedRevocation) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ends := sooner(v.ExpiresAt, l.ExpiresAt)
+	ends := store.Sooner(v.ExpiresAt, l.ExpiresAt)
 	if ends.Equal(v.ExpiresAt) {
 		return false, nil
 	}
@@ -227,7 +219,7 @@ func (r *replay) endRotations(k store.Key, version int, at time.Time) error {
 			if row.PromotedAt.IsZero() {
 				row.PromotedAt = at
 			}
-			row.RetireAt = sooner(row.RetireAt, at)
+			row.RetireAt = store.Sooner(row.RetireAt, at)
 		case row.NewVersion == version && row.PromotedAt.IsZero():
 			row.State = string(api.RotationCancelled)
 		default:

@@ -417,3 +417,11 @@ type Event struct {
 	Actor Actor
 	Data  map[string]string
 }
+
+// Sooner returns the earlier of two ends; zero: never.
+func Sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -47,7 +47,7 @@ func (t *tx) UpdateKey(k store.Key) error {
 	}
 	after := store.Revocation{What: store.RevokedKeyOpened, OrgID: k.OrgID, KeyID: k.ID, Disabled: k.Disabled, ExpiresAt: k.ExpiresAt}
 	both := after
-	both.What, both.Disabled, both.ExpiresAt = store.RevokedKey, was.Disabled || k.Disabled, Sooner(was.ExpiresAt, k.ExpiresAt)
+	both.What, both.Disabled, both.ExpiresAt = store.RevokedKey, was.Disabled || k.Disabled, store.Sooner(was.ExpiresAt, k.ExpiresAt)
 	if both.Disabled != was.Disabled || !both.ExpiresAt.Equal(was.ExpiresAt) {
 		t.note(both)
 	}
@@ -55,14 +55,6 @@ func (t *tx) UpdateKey(k store.Key) error {
 		t.note(after)
 	}
 	return nil
-}
-
-// Sooner returns the earlier of two ends; zero: never.
-func Sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // DeleteKey implements store.Tx.
