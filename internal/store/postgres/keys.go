@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -47,17 +48,16 @@ func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
 	return t.AddSecret(s)
 }
 
-// addTags writes what the key is found by.
+// addTags writes what the key is found by. Two tags can make one pair.
 func (t *tx) addTags(k store.Key) error {
 	if len(k.Tags) == 0 {
 		return nil
 	}
-	pairs := make([]string, 0, len(k.Tags))
+	q := conditions{args: []any{k.ID, k.OrgID}}
 	for name, value := range k.Tags {
-		pairs = append(pairs, name+"="+value)
+		q.add("($1, " + q.arg(name+"="+value) + ", $2)")
 	}
-	const q = `INSERT INTO key_tags (key_id, pair, org_id) SELECT DISTINCT $1::text, pair, $2::text FROM unnest($3::text[]) pair`
-	return t.exec("tags", q, k.ID, k.OrgID, pairs)
+	return t.exec("tags", `INSERT INTO key_tags (key_id, pair, org_id) VALUES `+strings.Join(q.terms, ", ")+` ON CONFLICT DO NOTHING`, q.args...)
 }
 
 // Key implements store.Tx.

@@ -55,9 +55,11 @@ func (d digest) Scan(v any) error {
 	case nil:
 		return nil
 	case []byte:
-		if copy(d.d[:], b) == len(b) {
-			return nil
+		if len(b) != len(d.d) {
+			return fmt.Errorf("a digest of %d bytes", len(b))
 		}
+		*d.d = [32]byte(b)
+		return nil
 	}
 	return fmt.Errorf("want a digest, have %T", v)
 }

@@ -43,7 +43,7 @@ func (t *tx) ChangeSecret(s store.Secret, from string) error {
 // RetireSecret implements store.Tx.
 func (t *tx) RetireSecret(keyID string, version int, at time.Time) error {
 	const keep = `INSERT INTO retired_secrets (digest, key_id, version, hint, pepper_id, created_at, last_used_at, retired_at)
-		SELECT digest, key_id, version, hint, pepper_id, created_at, last_used_at, $3::bigint FROM secrets WHERE key_id = $1 AND version = $2`
+		SELECT digest, key_id, version, hint, pepper_id, created_at, last_used_at, CAST($3 AS bigint) FROM secrets WHERE key_id = $1 AND version = $2`
 	if err := t.change("secret", store.ErrNotFound, keep, keyID, version, micros(at)); err != nil {
 		return err
 	}
@@ -102,16 +102,12 @@ func (t *tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error
 }
 
 func (t *tx) digests(query string, args ...any) (list [][32]byte, err error) {
+	var d [32]byte
+	into := []any{digest{&d}}
 	err = t.rows("digests", query, args, func(r scanner) error {
-		var d []byte
-		if err := r.Scan(&d); err != nil {
-			return err
-		}
-		if len(d) != len([32]byte{}) {
-			return fmt.Errorf("a digest of %d bytes", len(d))
-		}
-		list = append(list, [32]byte(d))
-		return nil
+		err := r.Scan(into...)
+		list = append(list, d)
+		return err
 	})
 	return list, err
 }

@@ -23,13 +23,13 @@ func (t *tx) AddUseOwner(owner, pastAll string) error {
 
 // AppendUse implements store.Tx.
 func (t *tx) AppendUse(owner string, entries []byte) (int64, error) {
-	const last = `SELECT greatest(f.seq, coalesce((SELECT max(seq) FROM use_journal WHERE owner = $1), 0))
+	const last = `SELECT f.seq, coalesce((SELECT max(seq) FROM use_journal WHERE owner = $1), 0)
 		FROM use_folds f WHERE f.owner = $1 ORDER BY f.seq DESC LIMIT 1`
-	var seq int64
-	if err := t.row("owner of use", last, []any{owner}, &seq); err != nil {
+	var folded, seq int64
+	if err := t.row("owner of use", last, []any{owner}, &folded, &seq); err != nil {
 		return 0, err
 	}
-	seq++
+	seq = max(folded, seq) + 1
 	return seq, t.add("use", `INSERT INTO use_journal (owner, seq, entries) VALUES ($1, $2, $3)`, owner, seq, entries)
 }
 

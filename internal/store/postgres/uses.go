@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -77,9 +76,9 @@ func hourColumn(hour int64) string { return fmt.Sprintf("h%02d", hour%hoursOfDay
 // KeyUse implements store.Tx.
 func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
 	var sum store.UseSum
-	const calls = `SELECT coalesce(sum(calls) FILTER (WHERE minute >= $2), 0)::bigint, coalesce(sum(calls) FILTER (WHERE minute >= $3), 0)::bigint
-		FROM key_minutes WHERE key_id = $1 AND minute >= least($2::bigint, $3::bigint)`
-	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day}, &sum.Hour, &sum.Day); err != nil {
+	const calls = `SELECT CAST(coalesce(sum(calls) FILTER (WHERE minute >= $2), 0) AS bigint),
+		CAST(coalesce(sum(calls) FILTER (WHERE minute >= $3), 0) AS bigint) FROM key_minutes WHERE key_id = $1 AND minute >= $4`
+	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day, min(w.Hour, w.Day)}, &sum.Hour, &sum.Day); err != nil {
 		return sum, err
 	}
 	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
@@ -117,24 +116,4 @@ func (t *tx) KeyHours(keyID string, from int64) ([]store.HourUse, error) {
 		return err
 	})
 	return out, err
-}
-
-// PutAnswer implements store.Tx.
-func (t *tx) PutAnswer(a store.Answer) error {
-	const q = `INSERT INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, key_id = excluded.key_id, sealed = excluded.sealed,
-			expires_at = excluded.expires_at`
-	return t.exec("answer", q, a.ID[:], a.Fingerprint[:], a.KeyID, a.Sealed, micros(a.ExpiresAt))
-}
-
-// Answer implements store.Tx.
-func (t *tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
-	a := store.Answer{ID: id}
-	var fingerprint []byte
-	const q = `SELECT fingerprint, key_id, sealed, expires_at FROM answers WHERE id = $1 AND expires_at > $2`
-	if err := t.row("answer", q, []any{id[:], micros(now)}, &fingerprint, &a.KeyID, &a.Sealed, moment{&a.ExpiresAt}); err != nil {
-		return a, err
-	}
-	copy(a.Fingerprint[:], fingerprint)
-	return a, nil
 }

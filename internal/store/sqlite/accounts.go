@@ -13,7 +13,7 @@ func userInto(u *store.User) []any {
 // AddUser implements store.Tx.
 func (t *tx) AddUser(u store.User) error {
 	const q = `INSERT INTO users (id, name, email, password, issuer, subject, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	return t.exec("user", q, u.ID, u.Name, textOrNull(u.Email), textOrNull(u.Password), textOrNull(u.Issuer), textOrNull(u.Subject),
+	return t.add("user", q, u.ID, u.Name, textOrNull(u.Email), textOrNull(u.Password), textOrNull(u.Issuer), textOrNull(u.Subject),
 		micros(u.CreatedAt))
 }
 
@@ -44,7 +44,7 @@ func (t *tx) oneUser(what, query string, args ...any) (u store.User, err error) 
 // UpdateUser implements store.Tx.
 func (t *tx) UpdateUser(u store.User) error {
 	const q = `UPDATE users SET name = $2, email = $3, password = $4, issuer = $5, subject = $6 WHERE id = $1`
-	return t.change("user", store.ErrNotFound, q, u.ID, u.Name, textOrNull(u.Email), textOrNull(u.Password),
+	return t.changeUnique("user", store.ErrNotFound, q, u.ID, u.Name, textOrNull(u.Email), textOrNull(u.Password),
 		textOrNull(u.Issuer), textOrNull(u.Subject))
 }
 
@@ -57,7 +57,7 @@ func (t *tx) AnyUser() (found bool, err error) {
 // AddMembership implements store.Tx.
 func (t *tx) AddMembership(m store.Membership) error {
 	const q = `INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)`
-	return t.exec("membership", q, m.OrgID, m.UserID, m.Role, micros(m.CreatedAt))
+	return t.add("membership", q, m.OrgID, m.UserID, m.Role, micros(m.CreatedAt))
 }
 
 // Membership implements store.Tx.

@@ -8,7 +8,9 @@ import (
 
 // PutAnswer implements store.Tx.
 func (t *tx) PutAnswer(a store.Answer) error {
-	const q = `INSERT OR REPLACE INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)`
+	const q = `INSERT INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, key_id = excluded.key_id, sealed = excluded.sealed,
+			expires_at = excluded.expires_at`
 	return t.exec("answer", q, a.ID[:], a.Fingerprint[:], a.KeyID, a.Sealed, micros(a.ExpiresAt))
 }
 

@@ -15,7 +15,7 @@ func (t *tx) AddEvent(e store.Event) error {
 	}
 	const q = `INSERT INTO events (id, at, type, org_id, key_id, actor_type, actor_id, actor_name, data)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	return t.exec("event", q, e.ID, micros(e.At), e.Type, textOrNull(e.OrgID), textOrNull(e.KeyID),
+	return t.add("event", q, e.ID, micros(e.At), e.Type, textOrNull(e.OrgID), textOrNull(e.KeyID),
 		e.Actor.Type, e.Actor.ID, e.Actor.Name, data)
 }
 

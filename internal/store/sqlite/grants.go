@@ -23,7 +23,7 @@ func grantInto(g *store.DeviceGrant) []any {
 func (t *tx) AddDeviceGrant(g store.NewDeviceGrant) error {
 	const q = `INSERT INTO device_grants (id, user_code, digest, pepper_id, state, client, host, address, user_id, created_at, expires_at, polled_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-	return t.exec("device grant", q, g.ID, g.UserCode, g.Digest[:], g.PepperID, g.State, g.Client, g.Host, g.Address, textOrNull(g.UserID),
+	return t.add("device grant", q, g.ID, g.UserCode, g.Digest[:], g.PepperID, g.State, g.Client, g.Host, g.Address, textOrNull(g.UserID),
 		micros(g.CreatedAt), micros(g.ExpiresAt), orNull(g.PolledAt))
 }
 

@@ -27,7 +27,7 @@ const closeEarlier = `UPDATE invitations SET closed_at = $5
 func (t *tx) AddInvitation(i store.NewInvitation) error {
 	const q = `INSERT INTO invitations (id, kind, org_id, email, role, invited_by_type, invited_by_id, invited_by_name,
 		digest, pepper_id, created_at, expires_at, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
-	err := t.exec("invitation", q, i.ID, i.Kind, textOrNull(i.OrgID), i.Email, i.Role, i.InvitedBy.Type, i.InvitedBy.ID, i.InvitedBy.Name,
+	err := t.add("invitation", q, i.ID, i.Kind, textOrNull(i.OrgID), i.Email, i.Role, i.InvitedBy.Type, i.InvitedBy.ID, i.InvitedBy.Name,
 		i.Digest[:], i.PepperID, micros(i.CreatedAt), micros(i.ExpiresAt), orNull(i.ClosedAt))
 	if err != nil {
 		return err

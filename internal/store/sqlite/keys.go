@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
@@ -36,22 +37,28 @@ func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
 	const q = `INSERT INTO keys (id, org_id, name, folded_name, disabled, tags, created_at,
 		created_by_type, created_by_id, created_by_name, updated_at, expires_at, revision, rate_requests, rate_seconds)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
-	err = t.exec("key", q, k.ID, k.OrgID, k.Name, k.FoldedName, k.Disabled, tags, micros(k.CreatedAt),
+	err = t.add("key", q, k.ID, k.OrgID, k.Name, k.FoldedName, k.Disabled, tags, micros(k.CreatedAt),
 		k.CreatedBy.Type, k.CreatedBy.ID, k.CreatedBy.Name, micros(k.UpdatedAt), orNull(k.ExpiresAt), k.Revision,
 		k.Rate.Requests, k.Rate.Seconds)
 	if err != nil {
 		return err
 	}
-	if err := t.addTags(k.ID, k.OrgID, tags); err != nil {
+	if err := t.addTags(k); err != nil {
 		return err
 	}
 	return t.AddSecret(s)
 }
 
-// addTags writes what the key is found by; tags is a JSON object.
-func (t *tx) addTags(keyID, orgID, tags string) error {
-	const q = `INSERT OR IGNORE INTO key_tags (key_id, pair, org_id) SELECT $1, key || '=' || value, $2 FROM json_each($3)`
-	return t.exec("tags", q, keyID, orgID, tags)
+// addTags writes what the key is found by. Two tags can make one pair.
+func (t *tx) addTags(k store.Key) error {
+	if len(k.Tags) == 0 {
+		return nil
+	}
+	q := conditions{args: []any{k.ID, k.OrgID}}
+	for name, value := range k.Tags {
+		q.add("($1, " + q.arg(name+"="+value) + ", $2)")
+	}
+	return t.exec("tags", `INSERT INTO key_tags (key_id, pair, org_id) VALUES `+strings.Join(q.terms, ", ")+` ON CONFLICT DO NOTHING`, q.args...)
 }
 
 // Key implements store.Tx.
@@ -68,7 +75,7 @@ func (t *tx) KeyByName(orgID, folded string) (store.Key, error) {
 func (t *tx) ActiveKey(orgID string, now time.Time) (store.Key, error) {
 	return t.oneKey(`k.id = (
 		SELECT a.id FROM keys a
-		WHERE a.org_id = $1 AND a.deleted_at IS NULL AND a.disabled = 0 AND (a.expires_at IS NULL OR a.expires_at > $2)
+		WHERE a.org_id = $1 AND a.deleted_at IS NULL AND NOT a.disabled AND (a.expires_at IS NULL OR a.expires_at > $2)
 			AND EXISTS (SELECT 1 FROM secrets c WHERE c.key_id = a.id AND c.state = '`+store.StateCurrent+`' AND c.sealed IS NOT NULL)
 		ORDER BY a.used_at DESC, a.id DESC LIMIT 1)`,
 		orgID, micros(now))
@@ -89,29 +96,6 @@ const keyByDigest = `SELECT ` + keyColumns + `, ` + secretColumns + `, p.version
 func (t *tx) KeyByDigest(digest [32]byte) (h store.Holder, err error) {
 	h.Key, h.Version, err = t.keyAndSecrets(keyByDigest, []any{digest[:]}, orgInto(&h.Org))
 	return h, err
-}
-
-const keyChanges = `SELECT n, added FROM key_changes WHERE id = 1`
-
-// KeyChanges implements store.Tx.
-func (t *tx) KeyChanges() (n store.KeyChanges, err error) {
-	err = t.row("changes of keys", keyChanges, nil, &n.Changed, &n.Added)
-	return n, err
-}
-
-// LastChange implements store.Tx.
-func (t *tx) LastChange() (int64, error) {
-	n, err := t.KeyChanges()
-	return n.Changed, err
-}
-
-// ChangesSince implements store.Tx. Changes are counted and not kept: one process serves the file.
-func (t *tx) ChangesSince(n int64, _ int) ([]store.Change, error) {
-	last, err := t.LastChange()
-	if err == nil && last > n {
-		err = fmt.Errorf("changes: %w", store.ErrChangesGone)
-	}
-	return nil, err
 }
 
 // keyAndSecrets reads one key from rows that repeat it beside each of its secrets, with a number and further columns.
@@ -169,7 +153,7 @@ func (t *tx) UpdateKey(k store.Key) error {
 	}
 	const q = `UPDATE keys SET name = $3, folded_name = $4, disabled = $5, tags = $6, expires_at = $7, updated_at = $8,
 		rate_requests = $9, rate_seconds = $10, revision = revision + 1 WHERE id = $1 AND revision = $2 AND deleted_at IS NULL`
-	err = t.change("key", store.ErrConflict, q, k.ID, k.Revision, k.Name, k.FoldedName, k.Disabled, tags, orNull(k.ExpiresAt), micros(k.UpdatedAt),
+	err = t.changeUnique("key", store.ErrConflict, q, k.ID, k.Revision, k.Name, k.FoldedName, k.Disabled, tags, orNull(k.ExpiresAt), micros(k.UpdatedAt),
 		k.Rate.Requests, k.Rate.Seconds)
 	if err != nil {
 		return err
@@ -177,7 +161,7 @@ func (t *tx) UpdateKey(k store.Key) error {
 	if err := t.exec("tags", `DELETE FROM key_tags WHERE key_id = $1`, k.ID); err != nil {
 		return err
 	}
-	return t.addTags(k.ID, k.OrgID, tags)
+	return t.addTags(k)
 }
 
 // DeleteKey implements store.Tx.

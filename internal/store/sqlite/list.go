@@ -114,11 +114,11 @@ func addKeyTerms(f store.KeyFilter, q *conditions) {
 	switch f.Status {
 	case store.AnyStatus:
 	case store.Enabled:
-		q.add("k.disabled = 0 AND k.expires_order > " + q.arg(micros(f.Now)))
+		q.add("NOT k.disabled AND k.expires_order > " + q.arg(micros(f.Now)))
 	case store.Disabled:
 		q.add("k.disabled = 1")
 	case store.Expired:
-		q.add("k.disabled = 0 AND k.expires_order <= " + q.arg(micros(f.Now)))
+		q.add("NOT k.disabled AND k.expires_order <= " + q.arg(micros(f.Now)))
 	}
 	addNames(f.Names, q)
 	if f.NeverUsed {

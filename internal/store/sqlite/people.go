@@ -18,7 +18,7 @@ func (t *tx) Materials() ([]store.Material, error) {
 
 // AddMaterial implements store.Tx.
 func (t *tx) AddMaterial(m store.Material) error {
-	return t.exec("material", `INSERT INTO material (kind, id, added_at) VALUES ($1, $2, $3)`, m.Kind, m.ID, micros(m.AddedAt))
+	return t.add("material", `INSERT INTO material (kind, id, added_at) VALUES ($1, $2, $3)`, m.Kind, m.ID, micros(m.AddedAt))
 }
 
 // RemoveMaterial implements store.Tx.
@@ -41,7 +41,7 @@ func orgInto(o *store.Org) []any {
 // AddOrg implements store.Tx.
 func (t *tx) AddOrg(o store.Org) error {
 	const q = `INSERT INTO orgs (id, slug, name, recoverable, data_key, master_key_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	return t.exec("org", q, o.ID, o.Slug, o.Name, o.Recoverable, o.DataKey, o.MasterKeyID, micros(o.CreatedAt))
+	return t.add("org", q, o.ID, o.Slug, o.Name, o.Recoverable, o.DataKey, o.MasterKeyID, micros(o.CreatedAt))
 }
 
 // Org implements store.Tx.

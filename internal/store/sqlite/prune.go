@@ -41,13 +41,9 @@ func pruneSteps(a store.Age) []pruneStep {
 func (t *tx) Prune(a store.Age, limit int) (int, error) {
 	most := 0
 	for _, p := range pruneSteps(a) {
-		res, err := t.tx.ExecContext(t.ctx, p.query, p.until, limit)
+		n, err := t.hit("old rows", p.query, p.until, limit)
 		if err != nil {
-			return most, rowError("old rows", err)
-		}
-		n, err := res.RowsAffected()
-		if err != nil {
-			return most, rowError("old rows", err)
+			return most, err
 		}
 		most = max(most, int(n))
 	}

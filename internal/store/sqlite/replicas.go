@@ -16,7 +16,7 @@ func (t *tx) State() (s store.State, err error) {
 // AddReplica implements store.Tx.
 func (t *tx) AddReplica(r store.Replica) error {
 	const q = `INSERT INTO replicas (id, name, version, applied, renewals, joined_at, seen_at) VALUES ($1, $2, $3, 0, 0, ` + now + `, ` + now + `)`
-	return t.exec("replica", q, r.ID, r.Name, r.Version)
+	return t.add("replica", q, r.ID, r.Name, r.Version)
 }
 
 // RenewReplica implements store.Tx.

@@ -55,9 +55,11 @@ func (d digest) Scan(v any) error {
 	case nil:
 		return nil
 	case []byte:
-		if copy(d.d[:], b) == len(b) {
-			return nil
+		if len(b) != len(d.d) {
+			return fmt.Errorf("a digest of %d bytes", len(b))
 		}
+		*d.d = [32]byte(b)
+		return nil
 	}
 	return fmt.Errorf("want a digest, have %T", v)
 }
@@ -99,7 +101,7 @@ func (t *tx) AddRotation(r store.Rotation) error {
 		opened_by_type, opened_by_id, opened_by_name, opened_at, updated_at, due_at, promoted_at, retire_at, on_use, ended_at,
 		quiet_seconds, grace_seconds, armed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
-	return t.exec("rotation", q, r.ID, r.OrgID, r.KeyID, r.State, r.Revision, digestOrNull(r.Run), r.Emergency, r.OldVersion, r.NewVersion,
+	return t.add("rotation", q, r.ID, r.OrgID, r.KeyID, r.State, r.Revision, digestOrNull(r.Run), r.Emergency, r.OldVersion, r.NewVersion,
 		r.Sealed, list, r.OpenedBy.Type, r.OpenedBy.ID, r.OpenedBy.Name, micros(r.OpenedAt), micros(r.UpdatedAt), orNull(r.DueAt),
 		orNull(r.PromotedAt), orNull(r.RetireAt), r.OnUse, orNull(r.EndedAt), secondsOf(r.Quiet), secondsOf(r.Grace), orNull(r.ArmedAt))
 }

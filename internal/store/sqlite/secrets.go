@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -24,7 +23,7 @@ func secretInto(s *store.Secret) []any {
 func (t *tx) AddSecret(s store.NewSecret) error {
 	const q = `INSERT INTO secrets (key_id, version, state, hint, digest, pepper_id, sealed, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	return t.exec("secret", q, s.KeyID, s.Version, s.State, s.Hint, s.Digest[:], s.PepperID, s.Sealed,
+	return t.add("secret", q, s.KeyID, s.Version, s.State, s.Hint, s.Digest[:], s.PepperID, s.Sealed,
 		micros(s.CreatedAt), orNull(s.ExpiresAt))
 }
 
@@ -38,13 +37,13 @@ func (t *tx) SealedSecret(keyID string, version int) (sealed []byte, err error) 
 // ChangeSecret implements store.Tx.
 func (t *tx) ChangeSecret(s store.Secret, from string) error {
 	const q = `UPDATE secrets SET state = $4, expires_at = $5 WHERE key_id = $1 AND version = $2 AND state = $3`
-	return t.change("secret", store.ErrConflict, q, s.KeyID, s.Version, from, s.State, orNull(s.ExpiresAt))
+	return t.changeUnique("secret", store.ErrConflict, q, s.KeyID, s.Version, from, s.State, orNull(s.ExpiresAt))
 }
 
 // RetireSecret implements store.Tx.
 func (t *tx) RetireSecret(keyID string, version int, at time.Time) error {
 	const keep = `INSERT INTO retired_secrets (digest, key_id, version, hint, pepper_id, created_at, last_used_at, retired_at)
-		SELECT digest, key_id, version, hint, pepper_id, created_at, last_used_at, $3 FROM secrets WHERE key_id = $1 AND version = $2`
+		SELECT digest, key_id, version, hint, pepper_id, created_at, last_used_at, CAST($3 AS bigint) FROM secrets WHERE key_id = $1 AND version = $2`
 	if err := t.change("secret", store.ErrNotFound, keep, keyID, version, micros(at)); err != nil {
 		return err
 	}
@@ -103,16 +102,12 @@ func (t *tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error
 }
 
 func (t *tx) digests(query string, args ...any) (list [][32]byte, err error) {
+	var d [32]byte
+	into := []any{digest{&d}}
 	err = t.rows("digests", query, args, func(r scanner) error {
-		var d sql.RawBytes
-		if err := r.Scan(&d); err != nil {
-			return err
-		}
-		if len(d) != len([32]byte{}) {
-			return fmt.Errorf("a digest of %d bytes", len(d))
-		}
-		list = append(list, [32]byte(d))
-		return nil
+		err := r.Scan(into...)
+		list = append(list, d)
+		return err
 	})
 	return list, err
 }

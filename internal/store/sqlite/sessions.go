@@ -33,7 +33,7 @@ func (t *tx) AddSession(s store.NewSession) error {
 	}
 	const q = `INSERT INTO sessions (id, user_id, kind, name, host, org_id, permissions, digest, pepper_id, hint, created_at, expires_at,
 		first_use_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
-	return t.exec("session", q, s.ID, s.UserID, s.Kind, s.Name, s.Host, textOrNull(s.OrgID), permissions, s.Digest[:], s.PepperID, s.Hint,
+	return t.add("session", q, s.ID, s.UserID, s.Kind, s.Name, s.Host, textOrNull(s.OrgID), permissions, s.Digest[:], s.PepperID, s.Hint,
 		micros(s.CreatedAt), orNull(s.ExpiresAt), orNull(s.FirstUseBy))
 }
 

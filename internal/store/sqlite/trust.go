@@ -43,7 +43,7 @@ func (t *tx) AddTrustRule(r store.TrustRule) error {
 	const q = `INSERT INTO trust_rules (id, org_id, name, folded_name, provider, issuer, conditions, pins, permissions, key_names,
 		created_by_type, created_by_id, created_by_name, created_at, last_used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
-	return t.exec("trust rule", q, r.ID, r.OrgID, r.Name, r.FoldedName, r.Provider, r.Issuer, conditions, pins, permissions, names,
+	return t.add("trust rule", q, r.ID, r.OrgID, r.Name, r.FoldedName, r.Provider, r.Issuer, conditions, pins, permissions, names,
 		r.CreatedBy.Type, r.CreatedBy.ID, r.CreatedBy.Name, micros(r.CreatedAt), orNull(r.LastUsedAt))
 }
 
@@ -107,7 +107,7 @@ func (t *tx) DeleteTrustRule(id string) error {
 func (t *tx) AddTrustSession(s store.NewTrustSession) error {
 	const q = `INSERT INTO trust_sessions (id, rule_id, name, digest, pepper_id, hint, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	return t.exec("session of a job", q, s.ID, s.RuleID, s.Name, s.Digest[:], s.PepperID, s.Hint, micros(s.CreatedAt), micros(s.ExpiresAt))
+	return t.add("session of a job", q, s.ID, s.RuleID, s.Name, s.Digest[:], s.PepperID, s.Hint, micros(s.CreatedAt), micros(s.ExpiresAt))
 }
 
 // TrustSessionByDigest implements store.Tx.
@@ -124,5 +124,5 @@ func (t *tx) EndTrustSession(id string) error {
 
 // SpendTrustToken implements store.Tx.
 func (t *tx) SpendTrustToken(digest [32]byte, expires time.Time) error {
-	return t.exec("token of a job", `INSERT INTO trust_tokens (digest, expires_at) VALUES ($1, $2)`, digest[:], micros(expires))
+	return t.add("token of a job", `INSERT INTO trust_tokens (digest, expires_at) VALUES ($1, $2)`, digest[:], micros(expires))
 }

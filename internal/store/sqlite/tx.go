@@ -19,26 +19,39 @@ type tx struct {
 
 var _ store.Tx = (*tx)(nil)
 
+// hit runs a statement and says how many rows it added, changed or removed.
+func (t *tx) hit(what, query string, args ...any) (int64, error) {
+	res, err := t.tx.ExecContext(t.ctx, query, args...)
+	if err != nil {
+		return 0, rowError(what, err)
+	}
+	n, err := res.RowsAffected()
+	return n, rowError(what, err)
+}
+
 // exec runs a statement that adds or changes rows.
 func (t *tx) exec(what, query string, args ...any) error {
-	_, err := t.tx.ExecContext(t.ctx, query, args...)
-	return rowError(what, err)
+	_, err := t.hit(what, query, args...)
+	return err
+}
+
+// add runs an INSERT of one row; ErrExists: a unique value is taken.
+func (t *tx) add(what, query string, args ...any) error {
+	return t.change(what, store.ErrExists, query+` ON CONFLICT DO NOTHING`, args...)
 }
 
 // change runs a statement that must hit one row, else it answers none.
 func (t *tx) change(what string, none error, query string, args ...any) error {
-	res, err := t.tx.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return rowError(what, err)
+	n, err := t.hit(what, query, args...)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s: %w", what, none)
 	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return rowError(what, err)
-	}
-	if n == 0 {
-		return fmt.Errorf("%s: %w", what, none)
-	}
-	return nil
+	return err
+}
+
+// changeUnique is change for what may meet a unique value that is taken. SQLite undoes the statement alone.
+func (t *tx) changeUnique(what string, none error, query string, args ...any) error {
+	return t.change(what, none, query, args...)
 }
 
 // rows reads rows with scan until there are no more.

@@ -18,19 +18,19 @@ func (t *tx) LastUses(orgID, after string, limit int) ([]store.LastUse, error) {
 
 // AddUseOwner implements store.Tx.
 func (t *tx) AddUseOwner(owner, pastAll string) error {
-	return t.exec("owner of use", `INSERT INTO use_folds (owner, upto, seq) VALUES ($1, $2, 0)`, owner, pastAll)
+	return t.add("owner of use", `INSERT INTO use_folds (owner, upto, seq) VALUES ($1, $2, 0)`, owner, pastAll)
 }
 
 // AppendUse implements store.Tx.
 func (t *tx) AppendUse(owner string, entries []byte) (int64, error) {
-	const last = `SELECT max(f.seq, ifnull((SELECT max(seq) FROM use_journal WHERE owner = $1), 0))
+	const last = `SELECT f.seq, coalesce((SELECT max(seq) FROM use_journal WHERE owner = $1), 0)
 		FROM use_folds f WHERE f.owner = $1 ORDER BY f.seq DESC LIMIT 1`
-	var seq int64
-	if err := t.row("owner of use", last, []any{owner}, &seq); err != nil {
+	var folded, seq int64
+	if err := t.row("owner of use", last, []any{owner}, &folded, &seq); err != nil {
 		return 0, err
 	}
-	seq++
-	return seq, t.exec("use", `INSERT INTO use_journal (owner, seq, entries) VALUES ($1, $2, $3)`, owner, seq, entries)
+	seq = max(folded, seq) + 1
+	return seq, t.add("use", `INSERT INTO use_journal (owner, seq, entries) VALUES ($1, $2, $3)`, owner, seq, entries)
 }
 
 // UseJournal implements store.Tx.
@@ -59,7 +59,7 @@ func (t *tx) FoldedUse(owner, after, upto string, seq int64) error {
 	if err := t.exec("folded use", covered, owner, after, upto, seq); err != nil {
 		return err
 	}
-	if err := t.exec("folded use", add, owner, upto, seq); err != nil {
+	if err := t.add("folded use", add, owner, upto, seq); err != nil {
 		return err
 	}
 	return t.exec("use that is folded", done, owner)

@@ -172,9 +172,9 @@ func (t *tx) recordCallers(uses []store.KeyUse) error {
 // KeyUse implements store.Tx.
 func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
 	var sum store.UseSum
-	const calls = `SELECT ifnull(sum(calls) FILTER (WHERE minute >= $2), 0), ifnull(sum(calls) FILTER (WHERE minute >= $3), 0)
-		FROM key_minutes WHERE key_id = $1 AND minute >= min($2, $3)`
-	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day}, &sum.Hour, &sum.Day); err != nil {
+	const calls = `SELECT CAST(coalesce(sum(calls) FILTER (WHERE minute >= $2), 0) AS bigint),
+		CAST(coalesce(sum(calls) FILTER (WHERE minute >= $3), 0) AS bigint) FROM key_minutes WHERE key_id = $1 AND minute >= $4`
+	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day, min(w.Hour, w.Day)}, &sum.Hour, &sum.Day); err != nil {
 		return sum, err
 	}
 	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
