@@ -1,11 +1,14 @@
 package postgres
 
 import (
+	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/statements"
 )
 
 // Triggers write the log of changes when a transaction is committed, so that its lock on the counter, which makes numbers follow
@@ -36,7 +39,7 @@ func (t *tx) counted() (last int64, n store.KeyChanges, err error) {
 		}
 		t.wrote = false
 	}
-	err = t.row(what, keyChanges, nil, &last, &n.Changed, &n.Added)
+	err = statements.ReadRow(t, what, keyChanges, nil, &last, &n.Changed, &n.Added)
 	return last, n, err
 }
 
@@ -49,9 +52,14 @@ func (t *tx) ChangesSince(n int64, limit int) ([]store.Change, error) {
 		return nil, err
 	}
 	var out []store.Change
-	err = t.rows("changes", changesSince, []any{n, limit}, func(r scanner) error {
-		var c store.Change
-		err := r.Scan(&c.N, &c.Kind, &c.OrgID, text{&c.KeyID}, moment{&c.At})
+	err = t.Rows("changes", changesSince, []any{n, limit}, func(r statements.Row) error {
+		var (
+			c   store.Change
+			key sql.NullString
+			at  int64
+		)
+		err := r.Scan(&c.N, &c.Kind, &c.OrgID, &key, &at)
+		c.KeyID, c.At = key.String, time.UnixMicro(at).UTC()
 		out = append(out, c)
 		return err
 	})

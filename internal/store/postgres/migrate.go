@@ -100,7 +100,7 @@ func apply(ctx context.Context, conn *pgx.Conn, version int, name string) error 
 			return err
 		}
 		const record = `INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)`
-		if _, err := t.Exec(ctx, record, version, name, micros(time.Now())); err != nil {
+		if _, err := t.Exec(ctx, record, version, name, time.Now().UnixMicro()); err != nil {
 			return err
 		}
 		_, err := t.Exec(ctx, string(text), pgx.QueryExecModeSimpleProtocol)

@@ -125,7 +125,7 @@ func (s *Store) finish(ctx context.Context, t pgx.Tx, fn func(store.Tx) error) e
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout+endTimeout)
 	defer cancel()
 	defer func() { _ = t.Rollback(end) }() // answers ErrTxClosed after a commit
-	mine := &tx{ctx: ctx, tx: t}
+	mine := newTx(ctx, t)
 	err := fn(mine)
 	switch {
 	case isConflict(mine.broken): // whatever fn made of it

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/statements"
 )
 
 // RecordUses implements store.Tx. It is one round trip, in the order of ids: two that ran in different orders would lock each
@@ -45,18 +45,18 @@ const (
 func queueUse(b *pgx.Batch, k store.KeyUse) error {
 	texts := []any{k.KeyID}
 	for _, s := range k.Secrets {
-		b.Queue(useSecret, k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
-		b.Queue(useRetired, k.KeyID, s.Version, micros(s.At)) // if it was retired since
-		b.Queue(useKey, k.KeyID, micros(s.At), s.Version)
+		b.Queue(useSecret, k.KeyID, s.Version, s.At.UnixMicro(), statements.TextOrNull(s.AddressPrefix), statements.TextOrNull(s.Agent))
+		b.Queue(useRetired, k.KeyID, s.Version, s.At.UnixMicro()) // if it was retired since
+		b.Queue(useKey, k.KeyID, s.At.UnixMicro(), s.Version)
 		texts = append(texts, s.AddressPrefix, s.Agent)
 	}
 	for _, m := range k.Minutes {
 		b.Queue(useMinute, k.KeyID, m.Minute, m.Calls)
 		hour := m.Minute / 60
-		b.Queue(fmt.Sprintf(useHour, hourColumn(hour)), k.KeyID, hour/hoursOfDay, m.Calls)
+		b.Queue(fmt.Sprintf(useHour, statements.HourColumn(hour)), k.KeyID, hour/statements.HoursOfDay, m.Calls)
 	}
 	for _, c := range k.Callers {
-		b.Queue(useCaller, k.KeyID, c.AddressPrefix, c.Agent, micros(c.At))
+		b.Queue(useCaller, k.KeyID, c.AddressPrefix, c.Agent, c.At.UnixMicro())
 		texts = append(texts, c.AddressPrefix, c.Agent)
 	}
 	if len(k.Callers) > 0 {
@@ -66,54 +66,4 @@ func queueUse(b *pgx.Batch, k store.KeyUse) error {
 		return errText
 	}
 	return nil
-}
-
-// hoursOfDay is how key_days is divided; hourColumn names an hour of it.
-const hoursOfDay = 24
-
-func hourColumn(hour int64) string { return fmt.Sprintf("h%02d", hour%hoursOfDay) }
-
-// KeyUse implements store.Tx.
-func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
-	var sum store.UseSum
-	const calls = `SELECT CAST(coalesce(sum(calls) FILTER (WHERE minute >= $2), 0) AS bigint),
-		CAST(coalesce(sum(calls) FILTER (WHERE minute >= $3), 0) AS bigint) FROM key_minutes WHERE key_id = $1 AND minute >= $4`
-	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day, min(w.Hour, w.Day)}, &sum.Hour, &sum.Day); err != nil {
-		return sum, err
-	}
-	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
-		ORDER BY last_used_at DESC, address, agent`
-	err := t.rows("callers", callers, []any{keyID, micros(w.Since)}, func(r scanner) error {
-		var c store.CallerUse
-		err := r.Scan(&c.AddressPrefix, &c.Agent, moment{&c.At})
-		sum.Callers = append(sum.Callers, c)
-		return err
-	})
-	return sum, err
-}
-
-// KeyHours implements store.Tx.
-func (t *tx) KeyHours(keyID string, from int64) ([]store.HourUse, error) {
-	columns := make([]string, hoursOfDay)
-	for h := range columns {
-		columns[h] = hourColumn(int64(h))
-	}
-	q := `SELECT day, ` + strings.Join(columns, ", ") + ` FROM key_days WHERE key_id = $1 AND day >= $2 ORDER BY day`
-	var out []store.HourUse
-	err := t.rows("calls by hour", q, []any{keyID, from / hoursOfDay}, func(r scanner) error {
-		var day int64
-		var calls [hoursOfDay]int64
-		into := []any{&day}
-		for h := range calls {
-			into = append(into, &calls[h])
-		}
-		err := r.Scan(into...)
-		for h, n := range calls {
-			if hour := day*hoursOfDay + int64(h); n > 0 && hour >= from {
-				out = append(out, store.HourUse{Hour: hour, Calls: n})
-			}
-		}
-		return err
-	})
-	return out, err
 }

@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/statements"
 )
 
 const keyChanges = `SELECT n, added FROM key_changes WHERE id = 1`
 
 // KeyChanges implements store.Tx.
 func (t *tx) KeyChanges() (n store.KeyChanges, err error) {
-	err = t.row("changes of keys", keyChanges, nil, &n.Changed, &n.Added)
+	err = statements.ReadRow(t, "changes of keys", keyChanges, nil, &n.Changed, &n.Added)
 	return n, err
 }
 

@@ -84,7 +84,7 @@ func apply(ctx context.Context, db *sql.DB, version int, name string) (err error
 		return err
 	}
 	_, err = t.ExecContext(ctx, `INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)`,
-		version, name, micros(time.Now()))
+		version, name, time.Now().UnixMicro())
 	if err != nil {
 		return err
 	}

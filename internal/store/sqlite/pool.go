@@ -7,6 +7,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/keyfob/keyfob/internal/store/statements"
 )
 
 // openPool opens the pool and one connection in it. Another process that is just making the same file can hold locks that
@@ -38,7 +40,7 @@ func openPool(ctx context.Context, dsn string, conns int) (*sql.DB, error) {
 // here because a pool whose connections are all in transactions can't prepare.
 func prepareHot(ctx context.Context, db *sql.DB) (map[string]*sql.Stmt, error) {
 	prepared := map[string]*sql.Stmt{}
-	for _, query := range []string{keyByDigest, keyChanges, sessionByDigest} {
+	for _, query := range append(statements.Hot(), keyChanges) {
 		stmt, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // it lives as long as the pool, which closes it
 		if err != nil {
 			return nil, err

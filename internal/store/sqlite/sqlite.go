@@ -115,7 +115,7 @@ func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, prepar
 		return s.fault(ctx, err)
 	}
 	defer func() { _ = t.Rollback() }() // answers ErrTxDone after a commit
-	if err := fn(&tx{ctx: ctx, tx: t, prepared: prepared}); err != nil {
+	if err := fn(newTx(ctx, t, prepared)); err != nil {
 		return s.fault(ctx, err)
 	}
 	if err := t.Commit(); err != nil {

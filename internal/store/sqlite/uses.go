@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/statements"
 )
 
 // useRows are rows of values that a statement takes as the table u.
@@ -23,7 +24,7 @@ const useChunk = 100
 func (u *useRows) exec(t *tx, statement string) error {
 	n := len(u.columns)
 	for args := range slices.Chunk(u.args, useChunk*n) {
-		if err := t.exec("use", u.with(len(args)/n)+statement, args...); err != nil {
+		if _, err := t.Run("use", u.with(len(args)/n)+statement, args...); err != nil {
 			return err
 		}
 	}
@@ -65,11 +66,6 @@ const (
 		SELECT address, agent FROM key_callers WHERE key_id = $1 ORDER BY last_used_at DESC, address, agent LIMIT $2)`
 )
 
-// hoursOfDay is how key_days is divided; hourColumn names an hour of it.
-const hoursOfDay = 24
-
-func hourColumn(hour int64) string { return fmt.Sprintf("h%02d", hour%hoursOfDay) }
-
 // RecordUses implements store.Tx.
 func (t *tx) RecordUses(uses []store.KeyUse) error {
 	if err := t.recordLast(uses); err != nil {
@@ -85,7 +81,7 @@ func (t *tx) recordLast(uses []store.KeyUse) error {
 	u := useRows{columns: []string{"key_id", "version", "at", "prefix", "agent"}}
 	for _, k := range uses {
 		for _, s := range k.Secrets {
-			u.add(k.KeyID, s.Version, micros(s.At), textOrNull(s.AddressPrefix), textOrNull(s.Agent))
+			u.add(k.KeyID, s.Version, s.At.UnixMicro(), statements.TextOrNull(s.AddressPrefix), statements.TextOrNull(s.Agent))
 		}
 	}
 	for _, statement := range []string{useSecrets, useRetired, useKeys} {
@@ -104,11 +100,11 @@ func (t *tx) recordCalls(uses []store.KeyUse) error {
 			minutes.add(k.KeyID, m.Minute, m.Calls)
 		}
 		for _, h := range byHour(k.Minutes) {
-			column := hourColumn(h.Hour)
+			column := statements.HourColumn(h.Hour)
 			if hours[column] == nil {
 				hours[column] = &useRows{columns: []string{"key_id", "day", "calls"}}
 			}
-			hours[column].add(k.KeyID, h.Hour/hoursOfDay, h.Calls)
+			hours[column].add(k.KeyID, h.Hour/statements.HoursOfDay, h.Calls)
 		}
 	}
 	if err := minutes.exec(t, useMinutes); err != nil {
@@ -140,7 +136,7 @@ func (t *tx) recordCallers(uses []store.KeyUse) error {
 	u, keys := useRows{columns: []string{"key_id", "address", "agent", "at"}}, useRows{columns: []string{"key_id"}}
 	for _, k := range uses {
 		for _, c := range k.Callers {
-			u.add(k.KeyID, c.AddressPrefix, c.Agent, micros(c.At))
+			u.add(k.KeyID, c.AddressPrefix, c.Agent, c.At.UnixMicro())
 		}
 		if len(k.Callers) > 0 {
 			keys.add(k.KeyID)
@@ -151,7 +147,7 @@ func (t *tx) recordCallers(uses []store.KeyUse) error {
 	}
 	var many []string
 	for ids := range slices.Chunk(keys.args, useChunk) {
-		err := t.rows("callers", keys.with(len(ids))+manyCallers, append(slices.Clone(ids), store.CallersMax), func(r scanner) error {
+		err := t.Rows("callers", keys.with(len(ids))+manyCallers, append(slices.Clone(ids), store.CallersMax), func(r statements.Row) error {
 			var id string
 			err := r.Scan(&id)
 			many = append(many, id)
@@ -162,54 +158,9 @@ func (t *tx) recordCallers(uses []store.KeyUse) error {
 		}
 	}
 	for _, id := range many {
-		if err := t.exec("callers", trimCallers, id, store.CallersMax); err != nil {
+		if _, err := t.Run("callers", trimCallers, id, store.CallersMax); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// KeyUse implements store.Tx.
-func (t *tx) KeyUse(keyID string, w store.UseWindow) (store.UseSum, error) {
-	var sum store.UseSum
-	const calls = `SELECT CAST(coalesce(sum(calls) FILTER (WHERE minute >= $2), 0) AS bigint),
-		CAST(coalesce(sum(calls) FILTER (WHERE minute >= $3), 0) AS bigint) FROM key_minutes WHERE key_id = $1 AND minute >= $4`
-	if err := t.row("calls", calls, []any{keyID, w.Hour, w.Day, min(w.Hour, w.Day)}, &sum.Hour, &sum.Day); err != nil {
-		return sum, err
-	}
-	const callers = `SELECT address, agent, last_used_at FROM key_callers WHERE key_id = $1 AND last_used_at >= $2
-		ORDER BY last_used_at DESC, address, agent`
-	err := t.rows("callers", callers, []any{keyID, micros(w.Since)}, func(r scanner) error {
-		var c store.CallerUse
-		err := r.Scan(&c.AddressPrefix, &c.Agent, moment{&c.At})
-		sum.Callers = append(sum.Callers, c)
-		return err
-	})
-	return sum, err
-}
-
-// KeyHours implements store.Tx.
-func (t *tx) KeyHours(keyID string, from int64) ([]store.HourUse, error) {
-	columns := make([]string, hoursOfDay)
-	for h := range columns {
-		columns[h] = hourColumn(int64(h))
-	}
-	q := `SELECT day, ` + strings.Join(columns, ", ") + ` FROM key_days WHERE key_id = $1 AND day >= $2 ORDER BY day`
-	var out []store.HourUse
-	err := t.rows("calls by hour", q, []any{keyID, from / hoursOfDay}, func(r scanner) error {
-		var day int64
-		var calls [hoursOfDay]int64
-		into := []any{&day}
-		for h := range calls {
-			into = append(into, &calls[h])
-		}
-		err := r.Scan(into...)
-		for h, n := range calls {
-			if hour := day*hoursOfDay + int64(h); n > 0 && hour >= from {
-				out = append(out, store.HourUse{Hour: hour, Calls: n})
-			}
-		}
-		return err
-	})
-	return out, err
 }

@@ -1,4 +1,4 @@
-package sqlite
+package statements
 
 import (
 	"database/sql"
@@ -8,22 +8,22 @@ import (
 )
 
 // AddEvent implements store.Tx.
-func (t *tx) AddEvent(e store.Event) error {
+func (t *Tx) AddEvent(e store.Event) error {
 	data, err := factsText(e.Data)
 	if err != nil {
 		return err
 	}
 	const q = `INSERT INTO events (id, at, type, org_id, key_id, actor_type, actor_id, actor_name, data)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	return t.add("event", q, e.ID, micros(e.At), e.Type, textOrNull(e.OrgID), textOrNull(e.KeyID),
+	return t.add("event", q, e.ID, micros(e.At), e.Type, TextOrNull(e.OrgID), TextOrNull(e.KeyID),
 		e.Actor.Type, e.Actor.ID, e.Actor.Name, data)
 }
 
 // Events implements store.Tx.
-func (t *tx) Events(orgID string, f store.EventFilter) ([]store.Event, error) {
-	query, args := eventsQuery(orgID, f)
+func (t *Tx) Events(orgID string, f store.EventFilter) ([]store.Event, error) {
+	query, args := eventsQuery(t.engine.Dialect(), orgID, f)
 	var out []store.Event
-	err := t.rows("events", query, args, func(r scanner) error {
+	err := t.rows("events", query, args, func(r Row) error {
 		var (
 			e        store.Event
 			org, key sql.NullString
@@ -36,7 +36,7 @@ func (t *tx) Events(orgID string, f store.EventFilter) ([]store.Event, error) {
 	return out, err
 }
 
-func eventsQuery(orgID string, f store.EventFilter) (query string, args []any) {
+func eventsQuery(d Dialect, orgID string, f store.EventFilter) (query string, args []any) {
 	var q conditions
 	org := q.arg(orgID)
 	q.add("e.org_id = " + org)
@@ -59,7 +59,7 @@ func eventsQuery(orgID string, f store.EventFilter) (query string, args []any) {
 		q.add("e.id >= (SELECT s.id FROM events s WHERE s.org_id = " + org + " AND s.at >= " + q.arg(micros(f.Since.Add(-slack))) + " ORDER BY s.at LIMIT 1)")
 	}
 	return `SELECT e.id, e.at, e.type, e.org_id, e.key_id, e.actor_type, e.actor_id, e.actor_name, e.data
-		FROM events e INDEXED BY ` + eventIndex(f) + ` WHERE ` + q.all() + ` ORDER BY e.id ` + order + ` LIMIT ` + q.arg(f.Limit), q.args
+		FROM events e` + d.index(eventIndex(f)) + ` WHERE ` + q.all() + ` ORDER BY e.id ` + order + ` LIMIT ` + q.arg(f.Limit), q.args
 }
 
 type eventCondition struct{ column, value, index string }

@@ -1,4 +1,4 @@
-package sqlite
+package statements
 
 import (
 	"time"
@@ -24,30 +24,30 @@ const closeEarlier = `UPDATE invitations SET closed_at = $5
 	WHERE email = $1 AND kind = $2 AND org_id IS NOT DISTINCT FROM $3 AND id <> $4 AND closed_at IS NULL`
 
 // AddInvitation implements store.Tx.
-func (t *tx) AddInvitation(i store.NewInvitation) error {
+func (t *Tx) AddInvitation(i store.NewInvitation) error {
 	const q = `INSERT INTO invitations (id, kind, org_id, email, role, invited_by_type, invited_by_id, invited_by_name,
 		digest, pepper_id, created_at, expires_at, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
-	err := t.add("invitation", q, i.ID, i.Kind, textOrNull(i.OrgID), i.Email, i.Role, i.InvitedBy.Type, i.InvitedBy.ID, i.InvitedBy.Name,
+	err := t.add("invitation", q, i.ID, i.Kind, TextOrNull(i.OrgID), i.Email, i.Role, i.InvitedBy.Type, i.InvitedBy.ID, i.InvitedBy.Name,
 		i.Digest[:], i.PepperID, micros(i.CreatedAt), micros(i.ExpiresAt), orNull(i.ClosedAt))
 	if err != nil {
 		return err
 	}
-	return t.exec("invitations", closeEarlier, i.Email, i.Kind, textOrNull(i.OrgID), i.ID, micros(i.CreatedAt))
+	return t.exec("invitations", closeEarlier, i.Email, i.Kind, TextOrNull(i.OrgID), i.ID, micros(i.CreatedAt))
 }
 
 const invitationByDigest = `SELECT ` + invitationColumns + ` FROM invitations i WHERE i.digest = $1`
 
 // InvitationByDigest implements store.Tx.
-func (t *tx) InvitationByDigest(digest [32]byte) (i store.Invitation, err error) {
+func (t *Tx) InvitationByDigest(digest [32]byte) (i store.Invitation, err error) {
 	err = t.row("invitation", invitationByDigest, []any{digest[:]}, invitationInto(&i)...)
 	return i, err
 }
 
 // Invitations implements store.Tx.
-func (t *tx) Invitations(orgID, email string, now time.Time) ([]store.Invitation, error) {
-	query, args := invitationsQuery(orgID, email, now)
+func (t *Tx) Invitations(orgID, email string, now time.Time) ([]store.Invitation, error) {
+	query, args := invitationsQuery(t.engine.Dialect(), orgID, email, now)
 	var out []store.Invitation
-	err := t.rows("invitations", query, args, func(r scanner) error {
+	err := t.rows("invitations", query, args, func(r Row) error {
 		var i store.Invitation
 		err := r.Scan(invitationInto(&i)...)
 		out = append(out, i)
@@ -56,7 +56,7 @@ func (t *tx) Invitations(orgID, email string, now time.Time) ([]store.Invitation
 	return out, err
 }
 
-func invitationsQuery(orgID, email string, now time.Time) (query string, args []any) {
+func invitationsQuery(d Dialect, orgID, email string, now time.Time) (query string, args []any) {
 	var q conditions
 	index := "invitations_org"
 	if email != "" { // there are few of one address, whatever the org
@@ -70,11 +70,11 @@ func invitationsQuery(orgID, email string, now time.Time) (query string, args []
 	}
 	q.add("i.closed_at IS NULL")
 	q.add("i.expires_at > " + q.arg(micros(now)))
-	return `SELECT ` + invitationColumns + ` FROM invitations i INDEXED BY ` + index + ` WHERE ` + q.all() + ` ORDER BY i.created_at, i.id`, q.args
+	return `SELECT ` + invitationColumns + ` FROM invitations i` + d.index(index) + ` WHERE ` + q.all() + ` ORDER BY i.created_at, i.id`, q.args
 }
 
 // CloseInvitation implements store.Tx.
-func (t *tx) CloseInvitation(id string, at time.Time) error {
+func (t *Tx) CloseInvitation(id string, at time.Time) error {
 	const q = `UPDATE invitations SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL`
 	return t.change("invitation", store.ErrNotFound, q, id, micros(at))
 }

@@ -1,4 +1,4 @@
-package sqlite
+package statements
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ func keyInto(k *store.Key) []any {
 }
 
 // AddKey implements store.Tx.
-func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
+func (t *Tx) AddKey(k store.Key, s store.NewSecret) error {
 	tags, err := factsText(k.Tags)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (t *tx) AddKey(k store.Key, s store.NewSecret) error {
 }
 
 // addTags writes what the key is found by. Two tags can make one pair.
-func (t *tx) addTags(k store.Key) error {
+func (t *Tx) addTags(k store.Key) error {
 	if len(k.Tags) == 0 {
 		return nil
 	}
@@ -62,17 +62,17 @@ func (t *tx) addTags(k store.Key) error {
 }
 
 // Key implements store.Tx.
-func (t *tx) Key(orgID, id string) (store.Key, error) {
+func (t *Tx) Key(orgID, id string) (store.Key, error) {
 	return t.oneKey(`k.org_id = $1 AND k.id = $2 AND k.deleted_at IS NULL`, orgID, id)
 }
 
 // KeyByName implements store.Tx.
-func (t *tx) KeyByName(orgID, folded string) (store.Key, error) {
+func (t *Tx) KeyByName(orgID, folded string) (store.Key, error) {
 	return t.oneKey(`k.org_id = $1 AND k.folded_name = $2 AND k.deleted_at IS NULL`, orgID, folded)
 }
 
 // ActiveKey implements store.Tx.
-func (t *tx) ActiveKey(orgID string, now time.Time) (store.Key, error) {
+func (t *Tx) ActiveKey(orgID string, now time.Time) (store.Key, error) {
 	return t.oneKey(`k.id = (
 		SELECT a.id FROM keys a
 		WHERE a.org_id = $1 AND a.deleted_at IS NULL AND NOT a.disabled AND (a.expires_at IS NULL OR a.expires_at > $2)
@@ -82,7 +82,7 @@ func (t *tx) ActiveKey(orgID string, now time.Time) (store.Key, error) {
 }
 
 // oneKey reads the key that the condition singles out, and its secrets.
-func (t *tx) oneKey(where string, args ...any) (store.Key, error) {
+func (t *Tx) oneKey(where string, args ...any) (store.Key, error) {
 	k, _, err := t.keyAndSecrets(`SELECT `+keyColumns+`, `+secretColumns+`, 0
 		FROM keys k JOIN secrets s ON s.key_id = k.id WHERE `+where+` ORDER BY s.version`, args, nil)
 	return k, err
@@ -93,19 +93,19 @@ const keyByDigest = `SELECT ` + keyColumns + `, ` + secretColumns + `, p.version
 	WHERE p.digest = $1 ORDER BY s.version`
 
 // KeyByDigest implements store.Tx.
-func (t *tx) KeyByDigest(digest [32]byte) (h store.Holder, err error) {
+func (t *Tx) KeyByDigest(digest [32]byte) (h store.Holder, err error) {
 	h.Key, h.Version, err = t.keyAndSecrets(keyByDigest, []any{digest[:]}, orgInto(&h.Org))
 	return h, err
 }
 
 // keyAndSecrets reads one key from rows that repeat it beside each of its secrets, with a number and further columns.
-func (t *tx) keyAndSecrets(query string, args, further []any) (store.Key, int, error) {
+func (t *Tx) keyAndSecrets(query string, args, further []any) (store.Key, int, error) {
 	var (
 		k       store.Key
 		secrets []store.Secret
 		n       int
 	)
-	err := t.rows("key", query, args, func(r scanner) error {
+	err := t.rows("key", query, args, func(r Row) error {
 		var s store.Secret
 		into := append(keyInto(&k), secretInto(&s)...)
 		into = append(append(into, &n), further...)
@@ -121,7 +121,7 @@ func (t *tx) keyAndSecrets(query string, args, further []any) (store.Key, int, e
 }
 
 // fillSecrets reads the secrets of all the keys in one query.
-func (t *tx) fillSecrets(keys []store.Key) error {
+func (t *Tx) fillSecrets(keys []store.Key) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -134,8 +134,8 @@ func (t *tx) fillSecrets(keys []store.Key) error {
 	if err != nil {
 		return err
 	}
-	const q = `SELECT ` + secretColumns + ` FROM secrets s WHERE s.key_id IN (SELECT value FROM json_each($1)) ORDER BY s.key_id, s.version`
-	return t.rows("secrets", q, []any{string(list)}, func(r scanner) error {
+	q := `SELECT ` + secretColumns + ` FROM secrets s WHERE s.key_id ` + t.engine.Dialect().OneOf + ` ORDER BY s.key_id, s.version`
+	return t.rows("secrets", q, []any{string(list)}, func(r Row) error {
 		var s store.Secret
 		err := r.Scan(secretInto(&s)...)
 		if k := at[s.KeyID]; k != nil {
@@ -146,7 +146,7 @@ func (t *tx) fillSecrets(keys []store.Key) error {
 }
 
 // UpdateKey implements store.Tx.
-func (t *tx) UpdateKey(k store.Key) error {
+func (t *Tx) UpdateKey(k store.Key) error {
 	tags, err := factsText(k.Tags)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (t *tx) UpdateKey(k store.Key) error {
 }
 
 // DeleteKey implements store.Tx.
-func (t *tx) DeleteKey(k store.Key, at time.Time) error {
+func (t *Tx) DeleteKey(k store.Key, at time.Time) error {
 	const q = `UPDATE keys SET deleted_at = $3, updated_at = $3, revision = revision + 1 WHERE id = $1 AND revision = $2 AND deleted_at IS NULL`
 	if err := t.change("key", store.ErrConflict, q, k.ID, k.Revision, micros(at)); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"encoding/json"
@@ -92,7 +92,7 @@ func sinksText(list []store.Sink) (string, error) {
 }
 
 // AddRotation implements store.Tx.
-func (t *tx) AddRotation(r store.Rotation) error {
+func (t *Tx) AddRotation(r store.Rotation) error {
 	list, err := sinksText(r.Sinks)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (t *tx) AddRotation(r store.Rotation) error {
 }
 
 // UpdateRotation implements store.Tx.
-func (t *tx) UpdateRotation(r store.Rotation) error {
+func (t *Tx) UpdateRotation(r store.Rotation) error {
 	list, err := sinksText(r.Sinks)
 	if err != nil {
 		return err
@@ -129,36 +129,36 @@ const (
 )
 
 // Rotation implements store.Tx.
-func (t *tx) Rotation(keyID, id string) (r store.Rotation, err error) {
+func (t *Tx) Rotation(keyID, id string) (r store.Rotation, err error) {
 	err = t.row("rotation", rotationByID, []any{keyID, id}, rotationInto(&r)...)
 	return r, err
 }
 
 // OpenRotation implements store.Tx.
-func (t *tx) OpenRotation(keyID string) (r store.Rotation, err error) {
+func (t *Tx) OpenRotation(keyID string) (r store.Rotation, err error) {
 	err = t.row("open rotation", openRotation, []any{keyID}, rotationInto(&r)...)
 	return r, err
 }
 
 // RotationOfRun implements store.Tx.
-func (t *tx) RotationOfRun(keyID string, run [32]byte) (r store.Rotation, err error) {
+func (t *Tx) RotationOfRun(keyID string, run [32]byte) (r store.Rotation, err error) {
 	err = t.row("rotation of a run", rotationOfRun, []any{keyID, run[:]}, rotationInto(&r)...)
 	return r, err
 }
 
 // Rotations implements store.Tx.
-func (t *tx) Rotations(keyID string, limit int) ([]store.Rotation, error) {
+func (t *Tx) Rotations(keyID string, limit int) ([]store.Rotation, error) {
 	return t.rotations(rotationsOf, keyID, limit)
 }
 
 // DueRotations implements store.Tx.
-func (t *tx) DueRotations(now time.Time, limit int) ([]store.Rotation, error) {
+func (t *Tx) DueRotations(now time.Time, limit int) ([]store.Rotation, error) {
 	return t.rotations(dueRotations, micros(now), limit)
 }
 
-func (t *tx) rotations(query string, args ...any) ([]store.Rotation, error) {
+func (t *Tx) rotations(query string, args ...any) ([]store.Rotation, error) {
 	var out []store.Rotation
-	err := t.rows("rotations", query, args, func(row scanner) error {
+	err := t.rows("rotations", query, args, func(row Row) error {
 		var r store.Rotation
 		err := row.Scan(rotationInto(&r)...)
 		out = append(out, r)

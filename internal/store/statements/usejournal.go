@@ -1,13 +1,13 @@
-package postgres
+package statements
 
 import "github.com/keyfob/keyfob/internal/store"
 
 // LastUses implements store.Tx.
-func (t *tx) LastUses(orgID, after string, limit int) ([]store.LastUse, error) {
-	const q = `SELECT id, nullif(used_at, 0) FROM keys
+func (t *Tx) LastUses(orgID, after string, limit int) ([]store.LastUse, error) {
+	q := `SELECT id, nullif(used_at, 0) FROM keys` + t.engine.Dialect().index("keys_page") + `
 		WHERE org_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3`
 	var out []store.LastUse
-	err := t.rows("last uses", q, []any{orgID, after, limit}, func(r scanner) error {
+	err := t.rows("last uses", q, []any{orgID, after, limit}, func(r Row) error {
 		var l store.LastUse
 		err := r.Scan(&l.KeyID, moment{&l.At})
 		out = append(out, l)
@@ -17,12 +17,12 @@ func (t *tx) LastUses(orgID, after string, limit int) ([]store.LastUse, error) {
 }
 
 // AddUseOwner implements store.Tx.
-func (t *tx) AddUseOwner(owner, pastAll string) error {
+func (t *Tx) AddUseOwner(owner, pastAll string) error {
 	return t.add("owner of use", `INSERT INTO use_folds (owner, upto, seq) VALUES ($1, $2, 0)`, owner, pastAll)
 }
 
 // AppendUse implements store.Tx.
-func (t *tx) AppendUse(owner string, entries []byte) (int64, error) {
+func (t *Tx) AppendUse(owner string, entries []byte) (int64, error) {
 	const last = `SELECT f.seq, coalesce((SELECT max(seq) FROM use_journal WHERE owner = $1), 0)
 		FROM use_folds f WHERE f.owner = $1 ORDER BY f.seq DESC LIMIT 1`
 	var folded, seq int64
@@ -34,10 +34,10 @@ func (t *tx) AppendUse(owner string, entries []byte) (int64, error) {
 }
 
 // UseJournal implements store.Tx.
-func (t *tx) UseJournal(owner string, after int64, limit int) ([]store.UseRow, error) {
+func (t *Tx) UseJournal(owner string, after int64, limit int) ([]store.UseRow, error) {
 	const q = `SELECT seq, entries FROM use_journal WHERE owner = $1 AND seq > $2 ORDER BY seq LIMIT $3`
 	var out []store.UseRow
-	err := t.rows("use", q, []any{owner, after, limit}, func(r scanner) error {
+	err := t.rows("use", q, []any{owner, after, limit}, func(r Row) error {
 		var u store.UseRow
 		err := r.Scan(&u.Seq, &u.Entries)
 		out = append(out, u)
@@ -47,7 +47,7 @@ func (t *tx) UseJournal(owner string, after int64, limit int) ([]store.UseRow, e
 }
 
 // FoldedUse implements store.Tx.
-func (t *tx) FoldedUse(owner, after, upto string, seq int64) error {
+func (t *Tx) FoldedUse(owner, after, upto string, seq int64) error {
 	if err := t.row("owner of use", `SELECT 1 FROM use_folds WHERE owner = $1 LIMIT 1`, []any{owner}, new(int)); err != nil {
 		return err
 	}
@@ -66,9 +66,9 @@ func (t *tx) FoldedUse(owner, after, upto string, seq int64) error {
 }
 
 // UseFolds implements store.Tx.
-func (t *tx) UseFolds() ([]store.UseFold, error) {
+func (t *Tx) UseFolds() ([]store.UseFold, error) {
 	var out []store.UseFold
-	err := t.rows("folded use", `SELECT owner, upto, seq FROM use_folds ORDER BY owner, upto`, nil, func(r scanner) error {
+	err := t.rows("folded use", `SELECT owner, upto, seq FROM use_folds ORDER BY owner, upto`, nil, func(r Row) error {
 		var f store.UseFold
 		err := r.Scan(&f.Owner, &f.UpTo, &f.Seq)
 		out = append(out, f)
@@ -78,7 +78,7 @@ func (t *tx) UseFolds() ([]store.UseFold, error) {
 }
 
 // DropUseOwner implements store.Tx.
-func (t *tx) DropUseOwner(owner string) error {
+func (t *Tx) DropUseOwner(owner string) error {
 	if err := t.exec("use", `DELETE FROM use_journal WHERE owner = $1`, owner); err != nil {
 		return err
 	}

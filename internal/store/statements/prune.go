@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"github.com/keyfob/keyfob/internal/store"
@@ -9,12 +9,13 @@ type pruneStep struct {
 	until any
 }
 
-func pruneSteps(a store.Age) []pruneStep {
+func pruneSteps(d Dialect, a store.Age) []pruneStep {
+	lastUse := d.IfNull + `(last_used_at, created_at)`
 	return []pruneStep{
 		{`DELETE FROM key_minutes WHERE (key_id, minute) IN (
 			SELECT key_id, minute FROM key_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)`, a.Minute},
 		{`DELETE FROM key_days WHERE (key_id, day) IN (
-			SELECT key_id, day FROM key_days WHERE day < $1 ORDER BY day LIMIT $2)`, a.Hour / hoursOfDay},
+			SELECT key_id, day FROM key_days WHERE day < $1 ORDER BY day LIMIT $2)`, a.Hour / HoursOfDay},
 		{`DELETE FROM key_callers WHERE (key_id, address, agent) IN (
 			SELECT key_id, address, agent FROM key_callers WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2)`, micros(a.Callers)},
 		{`DELETE FROM answers WHERE id IN (
@@ -30,18 +31,18 @@ func pruneSteps(a store.Age) []pruneStep {
 		{`DELETE FROM sessions WHERE id IN (
 			SELECT id FROM sessions WHERE over_at < $1 ORDER BY over_at LIMIT $2)`, micros(a.Ended)},
 		{`DELETE FROM sessions WHERE id IN (
-			SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at IS NULL AND coalesce(last_used_at, created_at) < $1
-			ORDER BY coalesce(last_used_at, created_at) LIMIT $2)`, micros(a.Idle)},
+			SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at IS NULL AND ` + lastUse + ` < $1
+			ORDER BY ` + lastUse + ` LIMIT $2)`, micros(a.Idle)},
 		{`DELETE FROM invitations WHERE id IN (
 			SELECT id FROM invitations WHERE over_at < $1 ORDER BY over_at LIMIT $2)`, micros(a.Ended)},
 	}
 }
 
 // Prune implements store.Tx.
-func (t *tx) Prune(a store.Age, limit int) (int, error) {
+func (t *Tx) Prune(a store.Age, limit int) (int, error) {
 	most := 0
-	for _, p := range pruneSteps(a) {
-		n, err := t.hit("old rows", p.query, p.until, limit)
+	for _, p := range pruneSteps(t.engine.Dialect(), a) {
+		n, err := t.engine.Run("old rows", p.query, p.until, limit)
 		if err != nil {
 			return most, err
 		}

@@ -1,13 +1,13 @@
-package sqlite
+package statements
 
 import (
 	"github.com/keyfob/keyfob/internal/store"
 )
 
 // Materials implements store.Tx.
-func (t *tx) Materials() ([]store.Material, error) {
+func (t *Tx) Materials() ([]store.Material, error) {
 	var out []store.Material
-	err := t.rows("material", `SELECT kind, id, added_at FROM material ORDER BY kind, id`, nil, func(r scanner) error {
+	err := t.rows("material", `SELECT kind, id, added_at FROM material ORDER BY kind, id`, nil, func(r Row) error {
 		var m store.Material
 		err := r.Scan(&m.Kind, &m.ID, moment{&m.AddedAt})
 		out = append(out, m)
@@ -17,17 +17,17 @@ func (t *tx) Materials() ([]store.Material, error) {
 }
 
 // AddMaterial implements store.Tx.
-func (t *tx) AddMaterial(m store.Material) error {
+func (t *Tx) AddMaterial(m store.Material) error {
 	return t.add("material", `INSERT INTO material (kind, id, added_at) VALUES ($1, $2, $3)`, m.Kind, m.ID, micros(m.AddedAt))
 }
 
 // RemoveMaterial implements store.Tx.
-func (t *tx) RemoveMaterial(kind, id string) error {
+func (t *Tx) RemoveMaterial(kind, id string) error {
 	return t.change("material", store.ErrNotFound, `DELETE FROM material WHERE kind = $1 AND id = $2`, kind, id)
 }
 
 // UpdateOrgKey implements store.Tx.
-func (t *tx) UpdateOrgKey(o store.Org, from string) error {
+func (t *Tx) UpdateOrgKey(o store.Org, from string) error {
 	const q = `UPDATE orgs SET data_key = $3, master_key_id = $4 WHERE id = $1 AND master_key_id = $2`
 	return t.change("data key", store.ErrConflict, q, o.ID, from, o.DataKey, o.MasterKeyID)
 }
@@ -39,22 +39,22 @@ func orgInto(o *store.Org) []any {
 }
 
 // AddOrg implements store.Tx.
-func (t *tx) AddOrg(o store.Org) error {
+func (t *Tx) AddOrg(o store.Org) error {
 	const q = `INSERT INTO orgs (id, slug, name, recoverable, data_key, master_key_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	return t.add("org", q, o.ID, o.Slug, o.Name, o.Recoverable, o.DataKey, o.MasterKeyID, micros(o.CreatedAt))
 }
 
 // Org implements store.Tx.
-func (t *tx) Org(id string) (o store.Org, err error) {
+func (t *Tx) Org(id string) (o store.Org, err error) {
 	err = t.row("org", `SELECT `+orgColumns+` FROM orgs o WHERE o.id = $1`, []any{id}, orgInto(&o)...)
 	return o, err
 }
 
 // Orgs implements store.Tx.
-func (t *tx) Orgs(after string, limit int) ([]store.Org, error) {
+func (t *Tx) Orgs(after string, limit int) ([]store.Org, error) {
 	var out []store.Org
 	const q = `SELECT ` + orgColumns + ` FROM orgs o WHERE o.id > $1 ORDER BY o.id LIMIT $2`
-	err := t.rows("orgs", q, []any{after, limit}, func(r scanner) error {
+	err := t.rows("orgs", q, []any{after, limit}, func(r Row) error {
 		var o store.Org
 		err := r.Scan(orgInto(&o)...)
 		out = append(out, o)
@@ -64,7 +64,7 @@ func (t *tx) Orgs(after string, limit int) ([]store.Org, error) {
 }
 
 // OrgBySlug implements store.Tx.
-func (t *tx) OrgBySlug(slug string) (o store.Org, err error) {
+func (t *Tx) OrgBySlug(slug string) (o store.Org, err error) {
 	err = t.row("org", `SELECT `+orgColumns+` FROM orgs o WHERE o.slug = $1`, []any{slug}, orgInto(&o)...)
 	return o, err
 }

@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func secretInto(s *store.Secret) []any {
 }
 
 // AddSecret implements store.Tx.
-func (t *tx) AddSecret(s store.NewSecret) error {
+func (t *Tx) AddSecret(s store.NewSecret) error {
 	const q = `INSERT INTO secrets (key_id, version, state, hint, digest, pepper_id, sealed, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	return t.add("secret", q, s.KeyID, s.Version, s.State, s.Hint, s.Digest[:], s.PepperID, s.Sealed,
@@ -28,20 +28,20 @@ func (t *tx) AddSecret(s store.NewSecret) error {
 }
 
 // SealedSecret implements store.Tx.
-func (t *tx) SealedSecret(keyID string, version int) (sealed []byte, err error) {
+func (t *Tx) SealedSecret(keyID string, version int) (sealed []byte, err error) {
 	const q = `SELECT sealed FROM secrets WHERE key_id = $1 AND version = $2 AND sealed IS NOT NULL`
 	err = t.row("sealed secret", q, []any{keyID, version}, &sealed)
 	return sealed, err
 }
 
 // ChangeSecret implements store.Tx.
-func (t *tx) ChangeSecret(s store.Secret, from string) error {
+func (t *Tx) ChangeSecret(s store.Secret, from string) error {
 	const q = `UPDATE secrets SET state = $4, expires_at = $5 WHERE key_id = $1 AND version = $2 AND state = $3`
 	return t.changeUnique("secret", store.ErrConflict, q, s.KeyID, s.Version, from, s.State, orNull(s.ExpiresAt))
 }
 
 // RetireSecret implements store.Tx.
-func (t *tx) RetireSecret(keyID string, version int, at time.Time) error {
+func (t *Tx) RetireSecret(keyID string, version int, at time.Time) error {
 	const keep = `INSERT INTO retired_secrets (digest, key_id, version, hint, pepper_id, created_at, last_used_at, retired_at)
 		SELECT digest, key_id, version, hint, pepper_id, created_at, last_used_at, CAST($3 AS bigint) FROM secrets WHERE key_id = $1 AND version = $2`
 	if err := t.change("secret", store.ErrNotFound, keep, keyID, version, micros(at)); err != nil {
@@ -56,7 +56,7 @@ const retiredByDigest = `SELECT ` + keyColumns + `, ` + secretColumns + `, p.ver
 	WHERE p.digest = $1 ORDER BY s.version`
 
 // RetiredByDigest implements store.Tx.
-func (t *tx) RetiredByDigest(digest [32]byte) (h store.Holder, s store.Secret, err error) {
+func (t *Tx) RetiredByDigest(digest [32]byte) (h store.Holder, s store.Secret, err error) {
 	further := append(orgInto(&h.Org), &s.KeyID, &s.Hint, moment{&s.CreatedAt}, moment{&s.ExpiresAt}, moment{&s.LastUsedAt})
 	if h.Key, h.Version, err = t.keyAndSecrets(retiredByDigest, []any{digest[:]}, further); err != nil {
 		return h, s, fmt.Errorf("retired: %w", err)
@@ -71,7 +71,7 @@ const (
 )
 
 // LastVersion implements store.Tx.
-func (t *tx) LastVersion(keyID string) (int, error) {
+func (t *Tx) LastVersion(keyID string) (int, error) {
 	last := 0
 	for _, q := range []string{lastVersion, lastRetiredVersion} {
 		var n int
@@ -90,10 +90,10 @@ const (
 )
 
 // KeyDigests implements store.Tx.
-func (t *tx) KeyDigests(keyID string) ([][32]byte, error) { return t.digests(keyDigests, keyID) }
+func (t *Tx) KeyDigests(keyID string) ([][32]byte, error) { return t.digests(keyDigests, keyID) }
 
 // Digests implements store.Tx.
-func (t *tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error) {
+func (t *Tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error) {
 	q := digestsAfter
 	if retired {
 		q = retiredDigestsAfter
@@ -101,10 +101,10 @@ func (t *tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error
 	return t.digests(q, after[:], limit)
 }
 
-func (t *tx) digests(query string, args ...any) (list [][32]byte, err error) {
+func (t *Tx) digests(query string, args ...any) (list [][32]byte, err error) {
 	var d [32]byte
 	into := []any{digest{&d}}
-	err = t.rows("digests", query, args, func(r scanner) error {
+	err = t.rows("digests", query, args, func(r Row) error {
 		err := r.Scan(into...)
 		list = append(list, d)
 		return err

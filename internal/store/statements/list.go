@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"math"
@@ -25,10 +25,10 @@ func (c *conditions) add(term string) { c.terms = append(c.terms, term) }
 func (c *conditions) all() string { return strings.Join(c.terms, " AND ") }
 
 // Keys implements store.Tx.
-func (t *tx) Keys(orgID string, f store.KeyFilter) ([]store.Key, error) {
-	query, args := keysQuery(orgID, f)
+func (t *Tx) Keys(orgID string, f store.KeyFilter) ([]store.Key, error) {
+	query, args := keysQuery(t.engine.Dialect(), orgID, f)
 	var keys []store.Key
-	err := t.rows("keys", query, args, func(r scanner) error {
+	err := t.rows("keys", query, args, func(r Row) error {
 		var k store.Key
 		err := r.Scan(keyInto(&k)...)
 		keys = append(keys, k)
@@ -40,10 +40,11 @@ func (t *tx) Keys(orgID string, f store.KeyFilter) ([]store.Key, error) {
 	return keys, t.fillSecrets(keys)
 }
 
-// keysQuery has one index for each order; which one is read first is for the planner to say, which has statistics.
-func keysQuery(orgID string, f store.KeyFilter) (query string, args []any) {
+// keysQuery walks one index in the order that was asked for and leaves out what does not fit, so that all pages of a list
+// together read the index once, whatever is filtered. An engine that has statistics may choose otherwise.
+func keysQuery(d Dialect, orgID string, f store.KeyFilter) (query string, args []any) {
 	var q conditions
-	from, column := source(orgID, f, &q)
+	from, column := source(d, orgID, f, &q)
 	q.add("k.org_id = " + q.arg(orgID))
 	q.add("k.deleted_at IS NULL")
 	after, order := ">", "ASC"
@@ -61,28 +62,36 @@ func keysQuery(orgID string, f store.KeyFilter) (query string, args []any) {
 	default:
 		q.add("(" + column + ", k.id) " + after + " (" + q.arg(sortValue(f.Sort, f.After)) + ", " + q.arg(f.After.ID) + ")")
 	}
-	addKeyTerms(f, &q)
+	addKeyTerms(d, f, &q)
 	return `SELECT ` + keyColumns + ` FROM ` + from + ` WHERE ` + q.all() + ` ORDER BY ` + orderBy + ` LIMIT ` + q.arg(f.Limit), q.args
 }
 
-// source returns what is read in the order of the list, and the column that it is ordered by. A tag is always filtered by here.
-func source(orgID string, f store.KeyFilter, q *conditions) (from, column string) {
+// source returns what is read in the order of the list, and the column that it is ordered by. In the order of ids the rarer
+// kinds of keys have an index of their own; a tag is always filtered by here.
+func source(d Dialect, orgID string, f store.KeyFilter, q *conditions) (from, column string) {
 	if f.Sort == store.ByID && len(f.Tags) > 0 {
 		q.add("t.org_id = " + q.arg(orgID) + " AND t.pair = " + q.arg(f.Tags[0]))
 		addTags(f.Tags[1:], q)
-		return "key_tags t JOIN keys k ON k.id = t.key_id", "t.key_id"
+		join := " JOIN "
+		if d.Hints { // SQLite reads the tables of a CROSS JOIN in their order
+			join = " CROSS JOIN "
+		}
+		return "key_tags t" + d.index("key_tags_pair") + join + "keys k ON k.id = t.key_id", "t.key_id"
 	}
 	addTags(f.Tags, q)
-	switch f.Sort {
-	case store.ByName:
-		return "keys k", "k.folded_name"
-	case store.ByLastUse:
-		return "keys k", "k.used_at"
-	case store.ByExpiry:
-		return "keys k", "k.expires_order"
-	case store.ByID:
+	switch {
+	case f.Sort == store.ByName:
+		return "keys k" + d.index("keys_name"), "k.folded_name"
+	case f.Sort == store.ByLastUse:
+		return "keys k" + d.index("keys_used"), "k.used_at"
+	case f.Sort == store.ByExpiry:
+		return "keys k" + d.index("keys_expiry"), "k.expires_order"
+	case f.NeverUsed:
+		return "keys k" + d.index("keys_used"), "k.id"
+	case f.Status == store.Disabled:
+		return "keys k" + d.index("keys_disabled"), "k.id"
 	}
-	return "keys k", "k.id"
+	return "keys k" + d.index("keys_page"), "k.id"
 }
 
 func addTags(tags []string, q *conditions) {
@@ -104,13 +113,13 @@ func sortValue(sort store.KeySort, p store.KeyPosition) any {
 	return micros(p.At)
 }
 
-func addKeyTerms(f store.KeyFilter, q *conditions) {
+func addKeyTerms(d Dialect, f store.KeyFilter, q *conditions) {
 	switch f.Status {
 	case store.AnyStatus:
 	case store.Enabled:
 		q.add("NOT k.disabled AND k.expires_order > " + q.arg(micros(f.Now)))
 	case store.Disabled:
-		q.add("k.disabled")
+		q.add(d.Disabled)
 	case store.Expired:
 		q.add("NOT k.disabled AND k.expires_order <= " + q.arg(micros(f.Now)))
 	}

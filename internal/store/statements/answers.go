@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"time"
@@ -7,7 +7,7 @@ import (
 )
 
 // PutAnswer implements store.Tx.
-func (t *tx) PutAnswer(a store.Answer) error {
+func (t *Tx) PutAnswer(a store.Answer) error {
 	const q = `INSERT INTO answers (id, fingerprint, key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, key_id = excluded.key_id, sealed = excluded.sealed,
 			expires_at = excluded.expires_at`
@@ -15,7 +15,7 @@ func (t *tx) PutAnswer(a store.Answer) error {
 }
 
 // Answer implements store.Tx.
-func (t *tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
+func (t *Tx) Answer(id [32]byte, now time.Time) (store.Answer, error) {
 	a := store.Answer{ID: id}
 	var fingerprint []byte
 	const q = `SELECT fingerprint, key_id, sealed, expires_at FROM answers WHERE id = $1 AND expires_at > $2`

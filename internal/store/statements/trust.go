@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"time"
@@ -23,7 +23,7 @@ func ruleInto(r *store.TrustRule) []any {
 }
 
 // AddTrustRule implements store.Tx.
-func (t *tx) AddTrustRule(r store.TrustRule) error {
+func (t *Tx) AddTrustRule(r store.TrustRule) error {
 	conditions, err := factsText(r.Conditions)
 	if err != nil {
 		return err
@@ -50,33 +50,36 @@ func (t *tx) AddTrustRule(r store.TrustRule) error {
 const (
 	ruleByID     = `SELECT ` + ruleColumns + ` FROM trust_rules r WHERE r.org_id = $1 AND r.id = $2`
 	ruleByName   = `SELECT ` + ruleColumns + ` FROM trust_rules r WHERE r.org_id = $1 AND r.folded_name = $2`
-	rulesOfOrg   = `SELECT ` + ruleColumns + ` FROM trust_rules r WHERE r.org_id = $1 ORDER BY r.id`
-	rulesOf      = `SELECT ` + ruleColumns + ` FROM trust_rules r WHERE r.issuer = $1 ORDER BY r.id`
 	trustSession = `SELECT s.id, s.rule_id, s.name, s.hint, s.created_at, s.expires_at, ` + ruleColumns + `
 	FROM trust_sessions s JOIN trust_rules r ON r.id = s.rule_id WHERE s.digest = $1`
 )
 
 // TrustRule implements store.Tx.
-func (t *tx) TrustRule(orgID, id string) (r store.TrustRule, err error) {
+func (t *Tx) TrustRule(orgID, id string) (r store.TrustRule, err error) {
 	err = t.row("trust rule", ruleByID, []any{orgID, id}, ruleInto(&r)...)
 	return r, err
 }
 
 // TrustRuleByName implements store.Tx.
-func (t *tx) TrustRuleByName(orgID, folded string) (r store.TrustRule, err error) {
+func (t *Tx) TrustRuleByName(orgID, folded string) (r store.TrustRule, err error) {
 	err = t.row("trust rule", ruleByName, []any{orgID, folded}, ruleInto(&r)...)
 	return r, err
 }
 
 // TrustRules implements store.Tx.
-func (t *tx) TrustRules(orgID string) ([]store.TrustRule, error) { return t.rules(rulesOfOrg, orgID) }
+func (t *Tx) TrustRules(orgID string) ([]store.TrustRule, error) {
+	return t.rules("trust_rules_org", "org_id", orgID)
+}
 
 // TrustRulesOf implements store.Tx.
-func (t *tx) TrustRulesOf(issuer string) ([]store.TrustRule, error) { return t.rules(rulesOf, issuer) }
+func (t *Tx) TrustRulesOf(issuer string) ([]store.TrustRule, error) {
+	return t.rules("trust_rules_issuer", "issuer", issuer)
+}
 
-func (t *tx) rules(query, of string) ([]store.TrustRule, error) {
+func (t *Tx) rules(index, column, value string) ([]store.TrustRule, error) {
+	query := `SELECT ` + ruleColumns + ` FROM trust_rules r` + t.engine.Dialect().index(index) + ` WHERE r.` + column + ` = $1 ORDER BY r.id`
 	var out []store.TrustRule
-	err := t.rows("trust rules", query, []any{of}, func(row scanner) error {
+	err := t.rows("trust rules", query, []any{value}, func(row Row) error {
 		var r store.TrustRule
 		err := row.Scan(ruleInto(&r)...)
 		out = append(out, r)
@@ -86,7 +89,7 @@ func (t *tx) rules(query, of string) ([]store.TrustRule, error) {
 }
 
 // UseTrustRule implements store.Tx.
-func (t *tx) UseTrustRule(r store.TrustRule) error {
+func (t *Tx) UseTrustRule(r store.TrustRule) error {
 	pins, err := factsText(r.Pins)
 	if err != nil {
 		return err
@@ -96,7 +99,7 @@ func (t *tx) UseTrustRule(r store.TrustRule) error {
 }
 
 // DeleteTrustRule implements store.Tx.
-func (t *tx) DeleteTrustRule(id string) error {
+func (t *Tx) DeleteTrustRule(id string) error {
 	if err := t.exec("sessions of a trust rule", `DELETE FROM trust_sessions WHERE rule_id = $1`, id); err != nil {
 		return err
 	}
@@ -104,25 +107,25 @@ func (t *tx) DeleteTrustRule(id string) error {
 }
 
 // AddTrustSession implements store.Tx.
-func (t *tx) AddTrustSession(s store.NewTrustSession) error {
+func (t *Tx) AddTrustSession(s store.NewTrustSession) error {
 	const q = `INSERT INTO trust_sessions (id, rule_id, name, digest, pepper_id, hint, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	return t.add("session of a job", q, s.ID, s.RuleID, s.Name, s.Digest[:], s.PepperID, s.Hint, micros(s.CreatedAt), micros(s.ExpiresAt))
 }
 
 // TrustSessionByDigest implements store.Tx.
-func (t *tx) TrustSessionByDigest(digest [32]byte) (s store.TrustSession, r store.TrustRule, err error) {
+func (t *Tx) TrustSessionByDigest(digest [32]byte) (s store.TrustSession, r store.TrustRule, err error) {
 	into := append([]any{&s.ID, &s.RuleID, &s.Name, &s.Hint, moment{&s.CreatedAt}, moment{&s.ExpiresAt}}, ruleInto(&r)...)
 	err = t.row("session of a job", trustSession, []any{digest[:]}, into...)
 	return s, r, err
 }
 
 // EndTrustSession implements store.Tx.
-func (t *tx) EndTrustSession(id string) error {
+func (t *Tx) EndTrustSession(id string) error {
 	return t.exec("session of a job", `DELETE FROM trust_sessions WHERE id = $1`, id)
 }
 
 // SpendTrustToken implements store.Tx.
-func (t *tx) SpendTrustToken(digest [32]byte, expires time.Time) error {
+func (t *Tx) SpendTrustToken(digest [32]byte, expires time.Time) error {
 	return t.add("token of a job", `INSERT INTO trust_tokens (digest, expires_at) VALUES ($1, $2)`, digest[:], micros(expires))
 }

@@ -1,4 +1,4 @@
-package postgres
+package statements
 
 import (
 	"time"
@@ -20,10 +20,10 @@ func grantInto(g *store.DeviceGrant) []any {
 }
 
 // AddDeviceGrant implements store.Tx.
-func (t *tx) AddDeviceGrant(g store.NewDeviceGrant) error {
+func (t *Tx) AddDeviceGrant(g store.NewDeviceGrant) error {
 	const q = `INSERT INTO device_grants (id, user_code, digest, pepper_id, state, client, host, address, user_id, created_at, expires_at, polled_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-	return t.add("device grant", q, g.ID, g.UserCode, g.Digest[:], g.PepperID, g.State, g.Client, g.Host, g.Address, textOrNull(g.UserID),
+	return t.add("device grant", q, g.ID, g.UserCode, g.Digest[:], g.PepperID, g.State, g.Client, g.Host, g.Address, TextOrNull(g.UserID),
 		micros(g.CreatedAt), micros(g.ExpiresAt), orNull(g.PolledAt))
 }
 
@@ -33,21 +33,21 @@ const (
 )
 
 // DeviceGrantByDigest implements store.Tx.
-func (t *tx) DeviceGrantByDigest(digest [32]byte) (g store.DeviceGrant, err error) {
+func (t *Tx) DeviceGrantByDigest(digest [32]byte) (g store.DeviceGrant, err error) {
 	err = t.row("device grant", grantByDigest, []any{digest[:]}, grantInto(&g)...)
 	return g, err
 }
 
 // DeviceGrantByUserCode implements store.Tx.
-func (t *tx) DeviceGrantByUserCode(code string) (g store.DeviceGrant, err error) {
+func (t *Tx) DeviceGrantByUserCode(code string) (g store.DeviceGrant, err error) {
 	err = t.row("device grant", grantByUserCode, []any{code}, grantInto(&g)...)
 	return g, err
 }
 
 // UpdateDeviceGrant implements store.Tx.
-func (t *tx) UpdateDeviceGrant(g store.DeviceGrant, from string) error {
+func (t *Tx) UpdateDeviceGrant(g store.DeviceGrant, from string) error {
 	const q = `UPDATE device_grants SET state = $3, user_id = $4, polled_at = $5, sealed = $6 WHERE id = $1 AND state = $2`
-	return t.change("device grant", store.ErrConflict, q, g.ID, from, g.State, textOrNull(g.UserID), orNull(g.PolledAt), g.Sealed)
+	return t.change("device grant", store.ErrConflict, q, g.ID, from, g.State, TextOrNull(g.UserID), orNull(g.PolledAt), g.Sealed)
 }
 
 const (
@@ -56,7 +56,7 @@ const (
 )
 
 // CountDeviceGrants implements store.Tx.
-func (t *tx) CountDeviceGrants(address string, now time.Time) (n int, err error) {
+func (t *Tx) CountDeviceGrants(address string, now time.Time) (n int, err error) {
 	query, args := countGrants, []any{micros(now)}
 	if address != "" {
 		query, args = countGrantsOf, append(args, address)
@@ -66,7 +66,7 @@ func (t *tx) CountDeviceGrants(address string, now time.Time) (n int, err error)
 }
 
 // Tries implements store.Tx.
-func (t *tx) Tries(kind, subject string) (store.Tries, error) {
+func (t *Tx) Tries(kind, subject string) (store.Tries, error) {
 	c := store.Tries{Kind: kind, Subject: subject}
 	const q = `SELECT count, since FROM tries WHERE kind = $1 AND subject = $2`
 	err := t.row("tries", q, []any{kind, subject}, &c.Count, moment{&c.Since})
@@ -74,13 +74,13 @@ func (t *tx) Tries(kind, subject string) (store.Tries, error) {
 }
 
 // PutTries implements store.Tx.
-func (t *tx) PutTries(c store.Tries) error {
+func (t *Tx) PutTries(c store.Tries) error {
 	const q = `INSERT INTO tries (kind, subject, count, since) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (kind, subject) DO UPDATE SET count = excluded.count, since = excluded.since`
 	return t.exec("tries", q, c.Kind, c.Subject, c.Count, micros(c.Since))
 }
 
 // ForgetTries implements store.Tx.
-func (t *tx) ForgetTries(kind, subject string) error {
+func (t *Tx) ForgetTries(kind, subject string) error {
 	return t.exec("tries", `DELETE FROM tries WHERE kind = $1 AND subject = $2`, kind, subject)
 }
