@@ -12,10 +12,15 @@ import (
 
 // modernc.org/sqlite runs each _pragma on every connection it opens, busy_timeout first.
 
+// writerDSN lets the log grow to 32 MB before it is moved into the file: a page that many changes write, such as those where the last
+// events stand, is moved once for all of them. What a statement may have to undo stays in memory: it is at most a hundred rows.
 func writerDSN(path string) string {
 	return dsn(path, url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)"},
+		"_pragma": {
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)",
+			"temp_store(MEMORY)", "wal_autocheckpoint(8000)",
+		},
 	})
 }
 

@@ -79,7 +79,7 @@ func (s *Snapshot) Close() error {
 
 // View is store.Store's.
 func (s *Snapshot) View(ctx context.Context, fn func(store.Tx) error) error {
-	return explain(s.path, fn(newTx(ctx, s.tx, nil)))
+	return explain(s.path, fn(newTx(ctx, s.tx, nil, nil)))
 }
 
 // Tables returns all tables, by name.

@@ -20,6 +20,7 @@ type Store struct {
 	writer *sql.DB // one connection; BEGIN takes the write lock at once
 	reader *sql.DB
 	hot    map[string]*sql.Stmt // on reader, by query
+	often  prepared             // on writer
 }
 
 var _ store.Store = (*Store)(nil)
@@ -101,21 +102,25 @@ func probe(ctx context.Context, dsn string) (err error) {
 
 // View implements store.Store.
 func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
-	return s.run(ctx, s.reader, &sql.TxOptions{ReadOnly: true}, s.hot, fn)
+	return s.run(ctx, s.reader, &sql.TxOptions{ReadOnly: true}, s.hot, nil, fn)
 }
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	return s.run(ctx, s.writer, nil, nil, fn)
+	often, err := s.often.get(ctx, s.writer)
+	if err != nil {
+		return s.fault(ctx, err)
+	}
+	return s.run(ctx, s.writer, nil, often, &s.often, fn)
 }
 
-func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, prepared map[string]*sql.Stmt, fn func(store.Tx) error) error {
+func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, stmts map[string]*sql.Stmt, again *prepared, fn func(store.Tx) error) error {
 	t, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return s.fault(ctx, err)
 	}
 	defer func() { _ = t.Rollback() }() // answers ErrTxDone after a commit
-	if err := fn(newTx(ctx, t, prepared)); err != nil {
+	if err := fn(newTx(ctx, t, stmts, again)); err != nil {
 		return s.fault(ctx, err)
 	}
 	if err := t.Commit(); err != nil {

@@ -15,6 +15,7 @@ type tx struct {
 	ctx      context.Context
 	tx       *sql.Tx
 	prepared map[string]*sql.Stmt
+	again    *prepared // what it runs is prepared for the next; nil: no need
 }
 
 var (
@@ -22,8 +23,8 @@ var (
 	_ statements.Engine = (*tx)(nil)
 )
 
-func newTx(ctx context.Context, inner *sql.Tx, prepared map[string]*sql.Stmt) *tx {
-	t := &tx{ctx: ctx, tx: inner, prepared: prepared}
+func newTx(ctx context.Context, inner *sql.Tx, stmts map[string]*sql.Stmt, again *prepared) *tx {
+	t := &tx{ctx: ctx, tx: inner, prepared: stmts, again: again}
 	t.Tx = statements.On(t)
 	return t
 }
@@ -41,11 +42,24 @@ func (*tx) Dialect() statements.Dialect {
 
 // Run implements statements.Engine.
 func (t *tx) Run(what, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, rowError(what, err)
+	if stmt := t.prepared[query]; stmt != nil {
+		res, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
+		return affected(what, res, err)
 	}
-	n, err := res.RowsAffected()
+	t.again.note(query)
+	return t.once(what, query, args)
+}
+
+// once is Run for a text that is hardly seen again.
+func (t *tx) once(what, query string, args []any) (int64, error) {
+	res, err := t.tx.ExecContext(t.ctx, query, args...)
+	return affected(what, res, err)
+}
+
+func affected(what string, res sql.Result, err error) (n int64, _ error) {
+	if err == nil {
+		n, err = res.RowsAffected()
+	}
 	return n, rowError(what, err)
 }
 
@@ -73,5 +87,6 @@ func (t *tx) query(query string, args []any) (*sql.Rows, error) {
 	if stmt := t.prepared[query]; stmt != nil {
 		return t.tx.StmtContext(t.ctx, stmt).QueryContext(t.ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
 	}
+	t.again.note(query)
 	return t.tx.QueryContext(t.ctx, query, args...)
 }

@@ -24,7 +24,11 @@ const useChunk = 100
 func (u *useRows) exec(t *tx, statement string) error {
 	n := len(u.columns)
 	for args := range slices.Chunk(u.args, useChunk*n) {
-		if _, err := t.Run("use", u.with(len(args)/n)+statement, args...); err != nil {
+		run := func(query string) (int64, error) { return t.Run("use", query, args...) }
+		if len(args) < useChunk*n {
+			run = func(query string) (int64, error) { return t.once("use", query, args) }
+		}
+		if _, err := run(u.with(len(args)/n) + statement); err != nil {
 			return err
 		}
 	}
