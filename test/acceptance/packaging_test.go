@@ -49,6 +49,9 @@ func TestSystemdUnit(t *testing.T) {
 	}
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
 		t.Skip("systemd-analyze is not installed: the unit is not verified")
 	}
 	// The program is not where the unit has it; ours stands for it.
