@@ -99,3 +99,32 @@ func ForgetForTest(s *Service) {
 
 // OutcomeForTest is how a check that ends with err is counted.
 func OutcomeForTest(err error) string { return outcomes()[refusalOf(err)] }
+
+// HaltUseForTest ends the goroutine that writes use, so that a test says where use lies.
+func HaltUseForTest(s *Service) { s.usage.halt() }
+
+// RecordUseForTest notes a use of keys by nobody.
+func RecordUseForTest(s *Service, ids []string, at time.Time) {
+	for _, id := range ids {
+		s.usage.record(id, 1, at, Origin{})
+	}
+}
+
+// FlushUseForTest writes the use of keys that is in memory: of many to the journal.
+func FlushUseForTest(ctx context.Context, s *Service) error { return s.usage.flush(ctx) }
+
+// FoldUseForTest moves what is journalled to the keys' rows.
+func FoldUseForTest(ctx context.Context, s *Service) error {
+	for s.usage.kept.keys > 0 {
+		if _, err := s.usage.foldSome(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// JournalledForTest counts the keys whose use is journalled.
+func JournalledForTest(s *Service) int { return s.usage.kept.keys }
+
+// JournalFromForTest is from how many keys in a flush on use is journalled.
+const JournalFromForTest = foldAtOnce
