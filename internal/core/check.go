@@ -89,9 +89,10 @@ func (s *Service) CheckKey(ctx context.Context, presented string, from Origin) (
 
 // Self is all that there is to know of a key that was let in.
 func (s *Service) Self(ctx context.Context, in Caller) (Key, error) {
-	var row store.Key
-	err := s.view(ctx, func(tx store.Tx) (err error) {
-		row, err = tx.Key(in.Org.ID, in.KeyID)
+	var out Key
+	err := s.viewUse(ctx, func(tx store.Tx) error {
+		row, err := tx.Key(in.Org.ID, in.KeyID)
+		out = s.key(row, s.now())
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) { // deleted since
@@ -100,7 +101,7 @@ func (s *Service) Self(ctx context.Context, in Caller) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("read the key that was presented: %w", err)
 	}
-	return s.key(row, s.now()), nil
+	return out, nil
 }
 
 // admit is the check; within refuses a key by its org.

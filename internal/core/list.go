@@ -51,9 +51,10 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 	f.Now, f.Names = s.now(), names
 	var (
 		rows []store.Key
+		keys []Key
 		mark fingerprint
 	)
-	err = s.view(ctx, func(tx store.Tx) error {
+	err = s.viewUse(ctx, func(tx store.Tx) error {
 		id, err := orgID(tx)
 		if err != nil {
 			return err
@@ -67,19 +68,18 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 			}
 		}
 		rows, err = tx.Keys(id, page)
+		keys = make([]Key, min(limit, len(rows)))
+		for i := range keys {
+			keys[i] = s.key(rows[i], f.Now)
+		}
 		return err
 	})
 	if err != nil {
 		return KeyPage{}, fmt.Errorf("list keys: %w", err)
 	}
-	var page KeyPage
+	page := KeyPage{Keys: keys}
 	if len(rows) > limit {
-		rows = rows[:limit]
 		page.NextToken = keyToken(mark, rows[limit-1].Position(f.Sort), f.Sort)
-	}
-	page.Keys = make([]Key, len(rows))
-	for i, r := range rows {
-		page.Keys[i] = s.key(r, f.Now)
 	}
 	return page, nil
 }

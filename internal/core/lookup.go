@@ -14,8 +14,11 @@ import (
 // Lookup says which key of the org a secret is of, and which version of it; the key may be disabled or expired, the secret
 // retired. It is no use of the key. CodeKeyNotFound: it is none of the org's, or the key was deleted.
 func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string) (Key, SecretVersion, error) {
-	var h store.Holder
-	err := s.view(ctx, func(tx store.Tx) error {
+	var (
+		h store.Holder
+		k Key
+	)
+	err := s.viewUse(ctx, func(tx store.Tx) error {
 		o, err := access(tx, p, org, api.KeysRead)
 		if err != nil {
 			return err
@@ -31,12 +34,12 @@ func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string
 		if _, ok := presentedSecret(h); !ok || h.Key.OrgID != o.ID || !p.reaches(h.Key.FoldedName) || !h.Key.DeletedAt.IsZero() {
 			return refusef(api.CodeKeyNotFound, "", "the secret is of no key of the organisation %s", shown(o.Slug))
 		}
+		k = s.key(h.Key, s.now())
 		return nil
 	})
 	if err != nil {
 		return Key{}, SecretVersion{}, fmt.Errorf("look up a secret: %w", err)
 	}
-	k := s.key(h.Key, s.now())
 	for _, v := range k.Secrets {
 		if v.Version == h.Version {
 			k.Secrets = slices.DeleteFunc(k.Secrets, func(v SecretVersion) bool { return v.State == api.SecretRetired })

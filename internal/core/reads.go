@@ -17,19 +17,20 @@ const (
 
 // Key returns the key that ref, a name or an id, names.
 func (s *Service) Key(ctx context.Context, p Principal, org, ref string) (Key, error) {
-	var row store.Key
-	err := s.view(ctx, func(tx store.Tx) error {
+	var out Key
+	err := s.viewUse(ctx, func(tx store.Tx) error {
 		o, err := access(tx, p, org, api.KeysRead)
 		if err != nil {
 			return err
 		}
-		row, err = findKey(tx, p, o.ID, ref)
+		row, err := findKey(tx, p, o.ID, ref)
+		out = s.key(row, s.now())
 		return err
 	})
 	if err != nil {
 		return Key{}, fmt.Errorf("read a key: %w", err)
 	}
-	return s.key(row, s.now()), nil
+	return out, nil
 }
 
 // ActiveKey returns the enabled, unexpired, recoverable key that was used last; failing any use, the newest.
@@ -43,23 +44,24 @@ func (s *Service) ActiveKey(ctx context.Context, p Principal, org string) (Key, 
 		return Key{}, fmt.Errorf("active key: %w", err)
 	}
 	now := s.now()
-	var row store.Key
-	err = s.view(ctx, func(tx store.Tx) error {
+	var out Key
+	err = s.viewUse(ctx, func(tx store.Tx) error {
 		o, err := access(tx, p, org, api.KeysRead)
 		if err != nil {
 			return err
 		}
-		row, err = tx.ActiveKey(o.ID, now)
+		row, err := tx.ActiveKey(o.ID, now)
 		if errors.Is(err, store.ErrNotFound) || err == nil && !p.reaches(row.FoldedName) {
 			return refusef(api.CodeNoActiveKey, "make a key: keyfob keys create NAME",
 				"the organisation %s has no key that is enabled, unexpired and recoverable", shown(o.Slug))
 		}
+		out = s.key(row, now)
 		return err
 	})
 	if err != nil {
 		return Key{}, fmt.Errorf("active key: %w", err)
 	}
-	return s.key(row, now), nil
+	return out, nil
 }
 
 // KeyActivity returns a key of the caller's org and its newest events, newest first. An empty ref is the calling key. limit
@@ -75,13 +77,15 @@ func (s *Service) KeyActivity(ctx context.Context, c Caller, ref string, limit i
 		ref = c.KeyID
 	}
 	var (
-		row  store.Key
+		out  Key
 		rows []store.Event
 	)
-	err := s.view(ctx, func(tx store.Tx) (err error) {
-		if row, err = findKey(tx, Principal{}, c.Org.ID, ref); err != nil {
+	err := s.viewUse(ctx, func(tx store.Tx) error {
+		row, err := findKey(tx, Principal{}, c.Org.ID, ref)
+		if err != nil {
 			return err
 		}
+		out = s.key(row, s.now())
 		rows, err = tx.Events(c.Org.ID, store.EventFilter{KeyID: row.ID, Limit: limit})
 		return err
 	})
@@ -92,7 +96,7 @@ func (s *Service) KeyActivity(ctx context.Context, c Caller, ref string, limit i
 	for i, r := range rows {
 		events[i] = eventOf(r)
 	}
-	return s.key(row, s.now()), events, nil
+	return out, events, nil
 }
 
 // findKey returns the key of the org that ref, a name or an id, names. One that the principal does not reach is not there.

@@ -35,6 +35,7 @@ type usage struct {
 	direct bool // write to rows alone, where others read them: a journal is for who is alone on its store
 
 	written atomic.Int64 // when a flush last succeeded, in microseconds from 1970
+	moved   atomic.Int64 // counts what came into rows, before it is forgotten here
 
 	turn chan struct{} // holds a token while nobody writes
 	wake chan struct{}
@@ -320,5 +321,7 @@ func (u *usage) toRows(ctx context.Context, list []*useEntry) error {
 		src.pop(&u.m.p)
 		rows = append(rows, u.m.p.row(u.origins))
 	}
-	return u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
+	err := u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
+	u.moved.Add(1)
+	return err
 }

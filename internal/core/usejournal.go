@@ -265,6 +265,7 @@ func (u *usage) foldSome(ctx context.Context) (int, error) {
 		}
 		return tx.FoldedUse(u.journal.owner, after, last, u.journal.seq)
 	})
+	u.moved.Add(1)
 	if err != nil {
 		return 0, u.takenOver(err)
 	}

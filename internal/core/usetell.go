@@ -64,3 +64,20 @@ func (u *usage) tellOf(ctx context.Context, page []store.LastUse) error {
 	}
 	return nil
 }
+
+// steady runs read, which reads rows and lays over them what is not in them yet: again if use came into rows after they were read and
+// was forgotten here before it was looked for, which would have it in neither.
+func (u *usage) steady(ctx context.Context, read func() error) error {
+	for range 3 {
+		moved := u.moved.Load()
+		if err := read(); err != nil || u.moved.Load() == moved {
+			return err
+		}
+	}
+	return u.turns(ctx, read)
+}
+
+// viewUse is view for what shows the last use of keys. fn may run more than once.
+func (s *Service) viewUse(ctx context.Context, fn func(store.Tx) error) error {
+	return s.usage.steady(ctx, func() error { return s.view(ctx, fn) })
+}
