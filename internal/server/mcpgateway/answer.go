@@ -66,8 +66,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 }
 
 func (g *Gateway) logFailure(ctx context.Context, message string, err error) {
-	reason := err.Error()
-	g.log.LogAttrs(ctx, slog.LevelWarn, message, slog.String("request_id", of(ctx).id), slog.String("error", reason[:min(len(reason), 300)]))
+	reason, req := err.Error(), of(ctx)
+	g.log.LogAttrs(ctx, slog.LevelWarn, message, slog.String("request_id", req.id), slog.String("key_id", req.caller.KeyID),
+		slog.String("error", reason[:min(len(reason), 300)]))
 }
 
 // failed answers for an MCP server that did not. The cause is the operator's: it goes to the log.

@@ -134,6 +134,9 @@ func (g *Gateway) pass(out *writer, r *http.Request) {
 		if cut == nil {
 			return
 		}
+		if cause := context.Cause(ctx); errors.Is(cause, errNoAnswer) { // nobody else would tell
+			g.logFailure(ctx, "an answer of the MCP upstream was cut", cause)
+		}
 		ended, ok := errors.AsType[*endedError](context.Cause(ctx))
 		if !ok || cut != http.ErrAbortHandler || req.message == nil || !out.between() { //nolint:errorlint,err113 // as net/http compares
 			panic(cut)

@@ -170,6 +170,7 @@ func (s *site) started(method, said string) io.Reader {
 func TestWhatEndsAStream(t *testing.T) {
 	t.Parallel()
 	const told = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32603,\"message\":\"the key is disabled\",\"data\":{\"request_id\":\"req_1\"}}}\n\n"
+	const noAnswer = `key_id=key_1 error="whether the key still opens could not be found out"`
 	for name, tt := range map[string]struct {
 		method, said string
 		end          func(*site)
@@ -180,7 +181,8 @@ func TestWhatEndsAStream(t *testing.T) {
 		"a refused key's call":            {"POST", first, func(s *site) { s.refuse("the key is disabled") }, told, false, ""},
 		"a refused key's call, mid-event": {"POST", "data: 1\ndata:", func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
 		"a refused key's stream":          {"GET", first, func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
-		"a store without an answer":       {"POST", first, func(s *site) { s.unknown.Store(true) }, "", true, ""},
+		"a store without an answer":       {"POST", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
+		"the same, of a stream":           {"GET", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
 		"the stop of a stream":            {"GET", first, func(s *site) { s.Drain() }, "", true, ""},
 		"the stop of a call, after grace": {"POST", first, func(s *site) { s.Drain(); s.Drain() }, "", true, ""},
 		"silence":                         {"GET", first, nil, "", true, "nothing was sent for too long"},
