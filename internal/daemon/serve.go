@@ -117,9 +117,12 @@ func serveDomain(ctx context.Context, opts *ServeOptions, s service) (err error)
 		return err
 	}
 	var gateway *mcpgateway.Gateway
+	files := 1 // that a connection takes
 	if upstream != nil {
+		files = 2 // one to the server behind
 		gateway = mcpgateway.New(upstream, public, s.log)
 	}
+	s.listener = newRoom(s.listener, roomFor(openFiles(), files), s.log)
 	var expires func() time.Time
 	if s.pair != nil {
 		expires = s.pair.expires
