@@ -176,8 +176,8 @@ func (u *usage) record(keyID string, version int, at time.Time, from Origin) {
 		u.fresh.lost.Add(1)
 		return
 	}
-	e := useEntry{id: id, caller: u.origins.number(from), version: uint32(version), at: at.UnixMicro(), calls: 1} //nolint:gosec // never negative
-	if u.fresh.call(e) {
+	e := useEntry{id: id, version: uint32(version), at: at.UnixMicro(), calls: 1} //nolint:gosec // never negative
+	if u.note(e, from) {
 		select {
 		case u.wake <- struct{}{}: // the goroutine flushes soon
 		default:
@@ -283,11 +283,11 @@ func (u *usage) write(ctx context.Context) error {
 		u.log.Warn("more keys were used at once than use tracking holds", "calls_passed_over", n)
 	}
 	u.fresh.take(u.writing)
-	err := u.writeOut(ctx)
-	if err == nil {
-		u.written.Store(u.now().UnixMicro())
+	if err := u.writeOut(ctx); err != nil {
+		return err
 	}
-	return err
+	u.written.Store(u.now().UnixMicro())
+	return u.renumber()
 }
 
 // writeOut writes what is in writing.

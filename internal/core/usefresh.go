@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -14,7 +13,6 @@ const (
 	stripeMax  = 9_400 // entries in a stripe: 600 000 in all, 30 MB
 	stripeFull = 6_000 // entries at which it is time to write
 	tuplesMax  = 64    // entries of one key
-	originsMax = 1<<16 - 1
 )
 
 // useEntry is what one secret was used by one caller in one minute, with no pointer, so that the garbage collector passes over it.
@@ -178,42 +176,14 @@ func (f *freshUse) forget(list []*useEntry) {
 	}
 }
 
-// origins gives callers numbers: there are few of them beside keys. 0 stands for nobody that is known, which is also what a
-// caller gets once there are too many.
-type origins struct {
-	mu   sync.RWMutex
-	byID []Origin
-	ids  map[Origin]uint16
-}
-
-func newOrigins() *origins {
-	return &origins{byID: make([]Origin, 1), ids: map[Origin]uint16{{}: 0}}
-}
-
-// number returns that of a caller. The strings may be parts of a request: they are copied where they are kept.
-func (o *origins) number(from Origin) uint16 {
-	o.mu.RLock()
-	n, found := o.ids[from]
-	o.mu.RUnlock()
-	if found {
-		return n
+// each calls fn with all that there is.
+func (f *freshUse) each(fn func(*useEntry)) {
+	for i := range f.stripes {
+		s := &f.stripes[i]
+		s.mu.Lock()
+		for n := range s.entries {
+			fn(&s.entries[n])
+		}
+		s.mu.Unlock()
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n, found := o.ids[from]; found {
-		return n
-	}
-	if len(o.byID) > originsMax {
-		return 0
-	}
-	from = Origin{AddressPrefix: strings.Clone(from.AddressPrefix), Agent: strings.Clone(from.Agent)}
-	n = uint16(len(o.byID)) //nolint:gosec // at most originsMax
-	o.byID, o.ids[from] = append(o.byID, from), n
-	return n
-}
-
-func (o *origins) of(n uint16) Origin {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.byID[n]
 }
