@@ -95,6 +95,7 @@ func (u *usage) run() {
 		case <-u.wake:
 		}
 		u.bounded("the use of keys could not be written and is kept in memory", u.flush)
+		u.bounded("the journal of use could not be shortened", u.shorten)
 		fold.begin(u)
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()

@@ -60,3 +60,61 @@ func BenchmarkUse(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkUseTakenOver is what a start costs after a crash: a million keys in use, 135 000 of them between two flushes, and the journal
+// as long as it gets; and what it costs to keep it from getting longer.
+func BenchmarkUseTakenOver(b *testing.B) {
+	const keys, used = 1_000_000, 135_000
+	for b.Loop() {
+		m := newModel(b, 1, 1)
+		m.ids = make([]string, keys)
+		for i := range m.ids {
+			id, err := newID(keyPrefix)
+			m.must(err)
+			m.ids[i] = id
+		}
+		pile := func() { // until it is as long as it gets
+			for !m.u.tooLong() {
+				for range used {
+					m.u.record(m.ids[m.rand.IntN(keys)], 1, m.now, Origin{AddressPrefix: "192.0.2.0/24", Agent: "bench/1"})
+				}
+				m.now = m.now.Add(flushEvery)
+				m.must(m.u.flush(b.Context()))
+			}
+		}
+		took := func(what string, work func(*useModel)) {
+			start, spent := time.Now(), cpu(b)
+			work(m)
+			b.ReportMetric((cpu(b) - spent).Seconds(), "s-CPU-"+what)
+			b.ReportMetric(time.Since(start).Seconds(), "s-"+what)
+		}
+		pile()
+		m.must(m.u.shorten(b.Context()))
+		pile() // with all keys in it
+		b.ReportMetric(float64(m.u.journal.rows()), "rows")
+		took("taken-over", (*useModel).open)
+		b.ReportMetric(float64(m.u.kept.keys), "keys")
+		pile()
+		took("shortened", func(m *useModel) { m.must(m.u.shorten(b.Context())) })
+		m.crash()
+	}
+}
+
+// BenchmarkUseTold is what a list by last use costs an org whose keys are in the journal: the first time, and again with nothing new.
+func BenchmarkUseTold(b *testing.B) {
+	const keys = 200_000
+	for b.Loop() {
+		m := newModel(b, 1, keys)
+		for _, id := range m.ids {
+			m.u.record(id, 1, m.now, Origin{AddressPrefix: "192.0.2.0/24", Agent: "bench/1"})
+		}
+		m.must(m.u.flush(b.Context()))
+		for _, what := range []string{"first", "again"} {
+			start, spent := time.Now(), cpu(b)
+			m.must(m.u.tell(b.Context(), "org_1"))
+			b.ReportMetric(float64((cpu(b)-spent).Microseconds())/keys, "µs-CPU/key-"+what)
+			b.ReportMetric(time.Since(start).Seconds(), "s-"+what)
+		}
+		m.crash()
+	}
+}

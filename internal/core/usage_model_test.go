@@ -220,7 +220,22 @@ func (m *useModel) listed() {
 	}
 }
 
-// TestUseSurvives: whatever is recorded, flushed, folded, crashed, taken over and pruned in whatever order, what was flushed is counted
+// journalled wants no more rows in the journal than the tracker knows of.
+func (m *useModel) journalled() {
+	m.Helper()
+	m.must(m.st.View(m.Context(), func(tx store.Tx) error {
+		if m.u.journal.owner == "" {
+			return nil
+		}
+		rows, err := tx.UseJournal(m.u.journal.owner, 0, 1000)
+		if len(rows) > m.u.journal.rows() {
+			m.Fatalf("the journal has %d rows, at most %d are known", len(rows), m.u.journal.rows())
+		}
+		return err
+	}))
+}
+
+// TestUseSurvives: whatever is recorded, flushed, folded, rewritten, crashed, taken over and pruned in whatever order, what was flushed is counted
 // once.
 func TestUseSurvives(t *testing.T) {
 	t.Parallel()
@@ -234,7 +249,7 @@ func TestUseSurvives(t *testing.T) {
 			m := newModel(t, seed, keys)
 			var other *usage
 			for range rounds {
-				switch m.rand.IntN(9) {
+				switch m.rand.IntN(10) {
 				case 0, 1:
 					m.record(m.rand.IntN(8000))
 				case 2:
@@ -260,8 +275,13 @@ func TestUseSurvives(t *testing.T) {
 					m.open()
 					other.record(m.ids[0], 1, m.now, Origin{})
 					m.must(m.u.prune(m.Context()))
+				case 9:
+					if m.u.journal.owner != "" {
+						m.must(m.u.rewrite(m.Context()))
+					}
 				}
 				m.compare(50)
+				m.journalled()
 			}
 			m.listed()
 			for m.u.kept.keys > 0 {

@@ -23,7 +23,13 @@ const (
 type journal struct {
 	owner string // empty: there is nothing
 	seq   int64  // of the newest row
+	round int64  // that when this round of folding began
+	floor int64  // that when the one before did: of all keys, the rows up to it are folded and gone
+	tried int64  // that when it was last to be shortened
 }
+
+// rows is how many there are at most.
+func (j *journal) rows() int { return int(j.seq - j.floor) }
 
 // write appends a row for what add packs, in a transaction.
 func (j *journal) write(tx store.Tx, owner string, base int64, o *origins, callers map[uint16]bool, run []byte) (int64, error) {
@@ -114,96 +120,6 @@ func (s *packedSource) pop(p *packedUse) {
 	s.find()
 }
 
-// adopt takes over all that is in the journal, whoever left it there, as rows of its own.
-func (u *usage) adopt(ctx context.Context) error {
-	var folds []store.UseFold
-	err := u.store.View(ctx, func(tx store.Tx) (err error) {
-		folds, err = tx.UseFolds()
-		return err
-	})
-	if err != nil || len(folds) == 0 {
-		return err
-	}
-	var j journal
-	err = u.store.Update(ctx, func(tx store.Tx) (err error) {
-		u.kept.clear()
-		j = journal{}
-		if folds, err = tx.UseFolds(); err != nil {
-			return err
-		}
-		for len(folds) > 0 {
-			n := 1
-			for n < len(folds) && folds[n].Owner == folds[0].Owner {
-				n++
-			}
-			if err := u.adoptFrom(tx, folds[:n]); err != nil {
-				return err
-			}
-			folds = folds[n:]
-		}
-		return u.journalKept(tx, &j)
-	})
-	if err != nil {
-		u.kept.clear()
-		return err
-	}
-	u.journal = j
-	return nil
-}
-
-// adoptFrom reads the journal of one owner and removes it.
-func (u *usage) adoptFrom(tx store.Tx, folds []store.UseFold) error {
-	owner, after := folds[0].Owner, int64(0)
-	var m merger
-	for {
-		rows, err := tx.UseJournal(owner, after, journalPage)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			src, err := openRow(row, folds, u.origins)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(u.kept.merge(&m, src), src.err); err != nil {
-				return err
-			}
-			after = row.Seq
-		}
-		if len(rows) < journalPage {
-			return tx.DropUseOwner(owner)
-		}
-	}
-}
-
-// journalKept writes all that is kept.
-func (u *usage) journalKept(tx store.Tx, j *journal) error {
-	var (
-		w    runWriter
-		from useID
-		err  error
-	)
-	owner := j.name()
-	for left := u.kept.keys; left > 0; left -= w.keys {
-		w.reset()
-		callers := map[uint16]bool{}
-		err = u.kept.after(from, journalKeys, func(p *packedUse) {
-			for _, use := range p.uses {
-				callers[use.caller] = true
-			}
-			w.add(u.kept.base, p)
-		})
-		if err != nil {
-			return err
-		}
-		if j.seq, err = j.write(tx, owner, u.kept.base, u.origins, callers, w.data); err != nil {
-			return err
-		}
-		j.owner, from = owner, w.last
-	}
-	return nil
-}
-
 // append journals the use of a number of keys and keeps it.
 func (u *usage) append(ctx context.Context, list []*useEntry) error {
 	u.w.reset()
@@ -226,7 +142,7 @@ func (u *usage) append(ctx context.Context, list []*useEntry) error {
 	if err != nil {
 		return u.takenOver(err)
 	}
-	u.journal = journal{owner: owner, seq: seq}
+	u.journal.owner, u.journal.seq = owner, seq
 	return u.kept.merge(&u.m, &entrySource{list: list})
 }
 
@@ -274,6 +190,7 @@ func (u *usage) foldSome(ctx context.Context) (int, error) {
 	}
 	if u.folded = upto; last == pastAll {
 		u.folded = useID{}
+		u.journal.floor, u.journal.round = u.journal.round, u.journal.seq
 	}
 	return len(rows), nil
 }
