@@ -1,15 +1,11 @@
 package core
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -41,47 +37,95 @@ func (s *Service) page(ctx context.Context, in ListKeys, names []string, orgID f
 	if err != nil {
 		return KeyPage{}, err
 	}
-	if f.Sort == store.ByLastUse || f.NeverUsed || !f.UnusedSince.IsZero() {
+	f.Now, f.Names = s.now(), names
+	tells := f.Sort == store.ByLastUse && in.Token == "" // the pages after the first are of the list as it was then
+	page, behind, err := s.tryPage(ctx, in, f, orgID, tells, behindMost)
+	if err == nil && behind {
+		page, _, err = s.tryPage(ctx, in, f, orgID, true, math.MaxInt)
+	}
+	if err != nil {
+		return KeyPage{}, fmt.Errorf("list keys: %w", err)
+	}
+	return page, nil
+}
+
+// behindMost is how many pages may be read to fill one with keys that were not used, before the store is told of those that were.
+const behindMost = 10
+
+// tryPage reads a page. tells: the store is told of use first.
+func (s *Service) tryPage(ctx context.Context, in ListKeys, f store.KeyFilter, orgID func(store.Tx) (string, error), tells bool, reads int,
+) (page KeyPage, behind bool, err error) {
+	if tells {
 		if err := s.tellUses(ctx, orgID); err != nil {
-			return KeyPage{}, fmt.Errorf("list keys: %w", err)
+			return KeyPage{}, false, err
 		}
 	}
-	limit := f.Limit
-	f.Limit++ // one more tells whether there is a next page
-	f.Now, f.Names = s.now(), names
-	var (
-		rows []store.Key
-		keys []Key
-		mark fingerprint
-	)
 	err = s.viewUse(ctx, func(tx store.Tx) error {
 		id, err := orgID(tx)
 		if err != nil {
 			return err
 		}
-		page := f
-		mark = keyMark(id, f)
+		from, mark := f, keyMark(id, f)
 		if in.Token != "" {
 			var ok bool
-			if page.After, ok = afterKey(in.Token, mark, f.Sort); !ok {
+			if from.After, ok = afterKey(in.Token, mark, f.Sort); !ok {
 				return badToken()
 			}
 		}
-		rows, err = tx.Keys(id, page)
-		keys = make([]Key, min(limit, len(rows)))
-		for i := range keys {
-			keys[i] = s.key(rows[i], f.Now)
+		l, err := s.readKeys(tx, id, from, reads)
+		page, behind = KeyPage{Keys: l.keys}, l.behind
+		if l.more {
+			page.NextToken = keyToken(mark, l.last.Position(f.Sort), f.Sort)
 		}
 		return err
 	})
-	if err != nil {
-		return KeyPage{}, fmt.Errorf("list keys: %w", err)
+	return page, behind, err
+}
+
+// listing is a page as it was read: of the keys up to last; more says that there are further ones. behind: it is not full, because too
+// many keys were used that the store does not know of yet.
+type listing struct {
+	keys         []Key
+	last         store.Key
+	more, behind bool
+}
+
+// readKeys reads a page, and leaves out what the store takes for unused alone because it does not know the use yet.
+func (s *Service) readKeys(tx store.Tx, orgID string, f store.KeyFilter, reads int) (out listing, err error) {
+	limit := f.Limit
+	f.Limit++ // one more tells whether there is a next page
+	out.keys = []Key{}
+	for ; reads > 0; reads-- {
+		rows, err := tx.Keys(orgID, f)
+		if err != nil {
+			return out, err
+		}
+		out.more = len(rows) > limit
+		for _, row := range rows[:min(limit, len(rows))] {
+			if len(out.keys) == limit {
+				out.more = true
+				return out, nil
+			}
+			if k := s.key(row, f.Now); isUnused(k, f) {
+				out.keys = append(out.keys, k)
+			}
+			out.last = row
+		}
+		if !out.more || len(out.keys) == limit {
+			return out, nil
+		}
+		f.After = out.last.Position(f.Sort)
 	}
-	page := KeyPage{Keys: keys}
-	if len(rows) > limit {
-		page.NextToken = keyToken(mark, rows[limit-1].Position(f.Sort), f.Sort)
+	out.behind = true
+	return out, nil
+}
+
+// isUnused says that the key was not used for as long as the filter wants.
+func isUnused(k Key, f store.KeyFilter) bool {
+	if f.NeverUsed && !k.LastUsedAt.IsZero() {
+		return false
 	}
-	return page, nil
+	return f.UnusedSince.IsZero() || k.LastUsedAt.Before(f.UnusedSince)
 }
 
 // tellUses has the store know when the org's keys were last used, before it sorts or picks by that.
@@ -174,90 +218,4 @@ func tagFilter(tags []string) ([]string, error) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
-}
-
-// A page token is base64url of a version, a fingerprint of all that says which list it is a place in, and the place.
-
-const tokenVersion = 2
-
-// fingerprint stands for a list: what is listed, of which org, how it is filtered and ordered.
-type fingerprint [8]byte
-
-func markOf(parts ...string) (f fingerprint) {
-	h := sha256.New()
-	for _, p := range parts {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
-		h.Write([]byte(p))
-	}
-	copy(f[:], h.Sum(nil))
-	return f
-}
-
-// token begins a token of the list.
-func (f fingerprint) token() []byte { return append([]byte{tokenVersion}, f[:]...) }
-
-// open returns the place that a token of this list holds.
-func (f fingerprint) open(token string) ([]byte, bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
-		return nil, false
-	}
-	return bytes.CutPrefix(b, f.token())
-}
-
-func badToken() error {
-	return refusef(api.CodeInvalidRequest, "begin again without a page token", "the page token is not one that this list gave")
-}
-
-func keyMark(orgID string, f store.KeyFilter) fingerprint {
-	parts := []string{"keys", orgID, fmt.Sprint(f.Status, f.Sort, f.Descending, f.NeverUsed), string(at(f.UnusedSince)), string(at(f.ExpiresBefore))}
-	return markOf(slices.Concat(parts, f.Tags, f.Names)...)
-}
-
-const idBytes = len(keyPrefix) + idLen
-
-// keyToken's place is the id, and after it the name or the time that the list is ordered by.
-func keyToken(mark fingerprint, p store.KeyPosition, sort store.KeySort) string {
-	b := append(mark.token(), p.ID...)
-	switch sort {
-	case store.ByID:
-	case store.ByName:
-		b = append(b, p.FoldedName...)
-	case store.ByLastUse, store.ByExpiry:
-		b = append(b, at(p.At)...)
-	}
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func afterKey(token string, mark fingerprint, sort store.KeySort) (p store.KeyPosition, ok bool) {
-	b, ok := mark.open(token)
-	if !ok || len(b) < idBytes || !isID(keyPrefix, string(b[:idBytes])) {
-		return p, false
-	}
-	p.ID = string(b[:idBytes])
-	rest := b[idBytes:]
-	switch sort {
-	case store.ByID:
-	case store.ByName:
-		p.FoldedName = string(rest)
-		return p, utf8.Valid(rest) && len(rest) > 0
-	case store.ByLastUse, store.ByExpiry:
-		if len(rest) != 8 {
-			return p, false
-		}
-		if n := int64(binary.BigEndian.Uint64(rest)); n != 0 { //nolint:gosec // the bits, whatever the sign
-			p.At = time.UnixMicro(n).UTC()
-		}
-		return p, true
-	}
-	return p, len(rest) == 0
-}
-
-// at is a moment as a page token holds it: microseconds since 1970, 0 for none.
-func at(t time.Time) []byte {
-	var n int64
-	if !t.IsZero() {
-		n = t.UnixMicro()
-	}
-	return binary.BigEndian.AppendUint64(nil, uint64(n))
 }

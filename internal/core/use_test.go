@@ -81,8 +81,7 @@ func TestCallsByHour(t *testing.T) {
 // flush has what is pending written.
 func (f *fixture) flush() {
 	f.Helper()
-	_, err := f.svc.Keys(f.Context(), f.owner, "acme", core.ListKeys{NeverUsed: true})
-	f.must(err)
+	f.must(core.FlushUseForTest(f.Context(), f.svc))
 }
 
 func TestKeyUsage(t *testing.T) {

@@ -267,3 +267,37 @@ func (f *fixture) writtenAt(at time.Time) (written bool) {
 	}))
 	return written
 }
+
+// TestUnusedAmongManyInUse: of keys whose use the store does not know yet a list of unused ones has none, however many there are, and no
+// page is empty but the last: clients take that for a list without end.
+func TestUnusedAmongManyInUse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	core.HaltUseForTest(f.svc)
+	ids := f.addFillers(40)
+	for _, limit := range []int{1, 2, 3, 100} {
+		f.clock.move(time.Hour)
+		at := f.instant()
+		core.RecordUseForTest(f.svc, slices.Concat(ids[:5], ids[6:38], ids[39:]), at)
+		var got []string
+		in := core.ListKeys{UnusedSince: at, Limit: limit}
+		for {
+			page, err := f.svc.Keys(t.Context(), f.owner, "acme", in)
+			f.must(err)
+			if len(page.Keys) == 0 && page.NextToken != "" {
+				t.Fatal("a page is empty, and not the last")
+			}
+			for _, k := range page.Keys {
+				got = append(got, k.ID)
+			}
+			if in.Token = page.NextToken; in.Token == "" {
+				break
+			}
+		}
+		f.equal("unused", got, []string{ids[5], ids[38]})
+	}
+	core.RecordUseForTest(f.svc, ids, f.instant())
+	page, err := f.svc.Keys(t.Context(), f.owner, "acme", core.ListKeys{NeverUsed: true, Limit: 1})
+	f.must(err)
+	f.equal("never used", page, core.KeyPage{Keys: []core.Key{}})
+}

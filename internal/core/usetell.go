@@ -6,35 +6,40 @@ import (
 	"github.com/keyfob/keyfob/internal/store"
 )
 
-const tellPage = 1000 // keys of an org that are looked at together
+const tellKeys = 1000 // keys of an org that are looked at together
 
 // tell has the last uses of an org's keys in their rows, for a read that the store sorts or picks by them. Calls and callers may
 // stay behind: a last use can be told twice.
 func (u *usage) tell(ctx context.Context, orgID string) error {
-	return u.turns(ctx, func() error {
-		if err := u.write(ctx); err != nil {
+	if err := u.settle(ctx); err != nil {
+		return err
+	}
+	for after, more := "", true; more; {
+		err := u.turns(ctx, func() (err error) { // each page by itself: others wait for their turn, too
+			after, more, err = u.tellPage(ctx, orgID, after)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if err := u.foldFew(ctx); err != nil {
-			return err
-		}
-		var after string
-		for u.kept.keys > 0 {
-			var page []store.LastUse
-			err := u.store.View(ctx, func(tx store.Tx) (err error) {
-				page, err = tx.LastUses(orgID, after, tellPage)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if err := u.tellOf(ctx, page); err != nil || len(page) < tellPage {
-				return err
-			}
-			after = page[len(page)-1].KeyID
-		}
-		return nil
+	}
+	return nil
+}
+
+// tellPage tells of the org's next keys above after, and says up to which, and whether there are more.
+func (u *usage) tellPage(ctx context.Context, orgID, after string) (upto string, more bool, err error) {
+	if u.kept.keys == 0 {
+		return "", false, nil
+	}
+	var page []store.LastUse
+	err = u.store.View(ctx, func(tx store.Tx) (err error) {
+		page, err = tx.LastUses(orgID, after, tellKeys)
+		return err
 	})
+	if err != nil || len(page) == 0 {
+		return "", false, err
+	}
+	return page[len(page)-1].KeyID, len(page) == tellKeys, u.tellOf(ctx, page)
 }
 
 // tellOf tells the store of the keys whose rows are behind.
