@@ -11,6 +11,9 @@ import (
 // TestTheJournalIsShort: however often the same keys are used before they are folded, the journal has few rows for who takes it over.
 func TestTheJournalIsShort(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	const flushes, bound = 2*journalSpare + 20, journalSpare + 3
 	m := newModel(t, 12, foldAtOnce)
 	shortened := 0
@@ -48,6 +51,9 @@ func TestTheJournalIsShort(t *testing.T) {
 // TestFoldingGoesOn: a journal that is written anew is folded on from where folding was, so that the last keys have their turn, too.
 func TestFoldingGoesOn(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	m := newModel(t, 13, foldAtOnce+flushBatch)
 	use := func() {
 		m.now = m.now.Add(time.Second)
@@ -92,6 +98,9 @@ func TestFoldingGoesOn(t *testing.T) {
 // TestAJournalThatWasTakenOverIsNotWrittenAnew by who had it.
 func TestAJournalThatWasTakenOverIsNotWrittenAnew(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	m := newModel(t, 14, foldAtOnce)
 	for _, id := range m.ids {
 		m.u.record(id, 1, m.now, Origin{})

@@ -41,6 +41,9 @@ func (t *movingTx) Key(orgID, id string) (store.Key, error) {
 // TestUseThatMovesWhileItIsRead: a use that comes into rows after they were read, and is not in memory any more, is seen.
 func TestUseThatMovesWhileItIsRead(t *testing.T) {
 	t.Parallel()
+	if underRace {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	f := newFixture(t)
 	k, sec := f.create(core.NewKey{Name: "ci", Tags: map[string]string{"shown": "1"}})
 	fillers := f.addFillers(core.JournalFromForTest)

@@ -107,7 +107,7 @@ func (u *usage) renumber() error {
 		if !used[n] && from != (Origin{}) {
 			delete(o.ids, from)
 			o.byID[n] = Origin{}
-			o.free = append(o.free, uint16(n)) //nolint:gosec // at most originsMax
+			o.free = append(o.free, uint16(n))
 		}
 	}
 	return nil

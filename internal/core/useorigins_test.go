@@ -10,6 +10,9 @@ import (
 // use waits in the journal all that time.
 func TestCallersWithoutEnd(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	const keys, rounds, callers = foldAtOnce + 2, 12, 16_000
 	m := newModel(t, 9, keys)
 	at := m.now
@@ -56,6 +59,9 @@ func TestCallersWithoutEnd(t *testing.T) {
 // room again.
 func TestMoreCallersThanNumbers(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("it runs in one goroutine; the race detector would only make it slow")
+	}
 	m := newModel(t, 10, originsMax/tuplesMax+2)
 	for n := range originsMax + 10 { // each key has as many as it may
 		m.u.record(m.ids[n/tuplesMax], 1, m.now, Origin{Agent: fmt.Sprint("agent/", n)})
