@@ -2,7 +2,7 @@ package core_test
 
 import (
 	"errors"
-	"path/filepath"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -12,10 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/keyfob/keyfob/internal/core"
-	"github.com/keyfob/keyfob/internal/store/sqlite"
+	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
 
 // clock is a clock that stands until it is moved.
 type clock struct {
@@ -40,8 +43,8 @@ func (c *clock) move(d time.Duration) { c.set(c.now().Add(d)) }
 // fixture is a service on a real database, with the org "acme", its owner and the owner's session.
 type fixture struct {
 	testing.TB
-	path  string
-	store *sqlite.Store
+	db    dbtest.Database
+	store store.Store
 	clock *clock
 	svc   *core.Service
 	org   core.Org
@@ -57,10 +60,10 @@ func testMaterial() core.Material {
 func fixtureOn(tb testing.TB) *fixture {
 	tb.Helper()
 	f := &fixture{
-		TB: tb, path: filepath.Join(tb.TempDir(), "keyfob.db"),
+		TB: tb, db: dbtest.New(tb),
 		clock: &clock{t: time.Date(2031, 2, 3, 4, 5, 6, 789_012_345, time.UTC)},
 	}
-	f.store = openStore(tb, f.path)
+	f.store = f.db.Open(tb)
 	return f
 }
 
@@ -74,20 +77,6 @@ func newFixture(tb testing.TB) *fixture {
 	f.must(err)
 	f.token, f.owner = f.signIn(user)
 	return f
-}
-
-func openStore(tb testing.TB, path string) *sqlite.Store {
-	tb.Helper()
-	st, err := sqlite.Open(tb.Context(), path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return st
 }
 
 // service makes a further service on the store.

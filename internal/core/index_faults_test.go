@@ -61,7 +61,7 @@ func TestCommittedThoughItFailed(t *testing.T) {
 func TestAnotherProcessCountsAsFar(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	other := openStore(t, f.path)
+	other := f.db.Open(t)
 	theirs, sec := f.create(core.NewKey{Name: "theirs"})
 	_, ours := f.create(core.NewKey{Name: "ours"})
 	odd, svc := f.odd()

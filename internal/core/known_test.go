@@ -90,7 +90,7 @@ func TestUnknownKeysAskNoStore(t *testing.T) {
 func TestAnotherProcessAddsKeys(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	other, err := core.New(core.Config{Store: openStore(t, f.path), Material: testMaterial(), Now: f.clock.now})
+	other, err := core.New(core.Config{Store: f.db.Open(t), Material: testMaterial(), Now: f.clock.now})
 	f.must(err)
 	defer func() { f.must(other.Close(t.Context())) }()
 	f.remembered(f.svc)

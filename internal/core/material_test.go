@@ -2,12 +2,12 @@ package core_test
 
 import (
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 )
 
 func TestOtherMaterialIsRefused(t *testing.T) {
@@ -41,7 +41,7 @@ func TestOtherMaterialIsRefused(t *testing.T) {
 // TestFirstMaterialWins: of services that start on an empty store under different material, only those of one go on.
 func TestFirstMaterialWins(t *testing.T) {
 	t.Parallel()
-	st := openStore(t, filepath.Join(t.TempDir(), "keyfob.db"))
+	st := dbtest.New(t).Open(t)
 	const n = 8
 	var group sync.WaitGroup
 	errs := make([]error, n)

@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -187,12 +186,7 @@ func TestKeptAnswersAreSealed(t *testing.T) {
 	_, again, replayed, err := f.svc.CreateKey(t.Context(), f.owner, "strict", in)
 	f.must(err)
 	f.equal("replayed", replayed && again.Reveal() == sec.Reveal(), true)
-	var all []byte
-	for _, p := range []string{f.path, f.path + "-wal"} {
-		b, err := os.ReadFile(p)
-		f.must(err)
-		all = append(all, b...)
-	}
+	all := f.db.Content(t)
 	for _, s := range []string{sec.Reveal(), pasted} {
 		if bytes.Contains(all, []byte(s[5:20])) {
 			t.Error("the database holds a secret")

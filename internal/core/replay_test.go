@@ -10,6 +10,7 @@ import (
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/internal/store/revoked"
 	"github.com/keyfob/keyfob/internal/store/sqlite"
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -51,7 +52,7 @@ func (l *logged) backup() {
 	l.Helper()
 	l.copy = filepath.Join(filepath.Dir(l.log), "copy.db")
 	l.must(os.WriteFile(l.copy, nil, 0o600))
-	l.must(sqlite.Copy(l.Context(), l.path, l.copy, func(int) (string, error) {
+	l.must(sqlite.Copy(l.Context(), l.db.File(l), l.copy, func(int) (string, error) {
 		log, err := revoked.Open(l.Context(), l.log, l.clock.now)
 		if err == nil {
 			l.at, err = log.Tail(l.Context())
@@ -67,8 +68,8 @@ func (l *logged) restore(want int) {
 	l.must(err)
 	list, err := h.After(l.at)
 	l.must(err)
-	l.path = l.copy
-	l.store = openStore(l, l.copy)
+	l.db = dbtest.At(l.copy)
+	l.store = l.db.Open(l)
 	l.svc = l.on(l.store)
 	for _, want := range []int{want, 0} {
 		got, err := l.svc.Replay(l.Context(), list)

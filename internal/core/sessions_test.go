@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -105,12 +104,7 @@ func TestNoSecretInTheDatabase(t *testing.T) {
 	_, sec := f.create(core.NewKey{Name: "needle in the file"})
 	_, _, err := f.svc.RevealKey(t.Context(), f.owner, "acme", "needle in the file")
 	f.must(err)
-	var all []byte
-	for _, p := range []string{f.path, f.path + "-wal"} {
-		b, err := os.ReadFile(p)
-		f.must(err)
-		all = append(all, b...)
-	}
+	all := f.db.Content(t)
 	if !bytes.Contains(all, []byte("needle in the file")) {
 		t.Fatal("the test looks in the wrong place")
 	}

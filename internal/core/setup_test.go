@@ -3,7 +3,6 @@ package core_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -164,12 +163,7 @@ func TestNoCodeInTheDatabase(t *testing.T) {
 	f.refused(err, api.CodeUnauthenticated, "")
 	device := f.device("laptop")
 	token := f.ownToken("ci", api.KeysRead)
-	var all []byte
-	for _, p := range []string{f.path, f.path + "-wal"} {
-		b, err := os.ReadFile(p)
-		f.must(err)
-		all = append(all, b...)
-	}
+	all := f.db.Content(t)
 	if !bytes.Contains(all, []byte("Needle")) {
 		t.Fatal("the test looks in the wrong place")
 	}

@@ -15,7 +15,7 @@ func TestStillAdmits(t *testing.T) {
 	t.Parallel()
 	elsewhere := func(change func(*turn, store.Key, store.Tx) error) func(*turn) {
 		return func(r *turn) {
-			r.must(openStore(r, r.path).Update(r.Context(), func(tx store.Tx) error {
+			r.must(r.db.Open(r).Update(r.Context(), func(tx store.Tx) error {
 				row, err := tx.Key(r.org.ID, r.get("ci").ID)
 				if err != nil {
 					return err

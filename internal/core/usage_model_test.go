@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,13 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/keyfob/keyfob/internal/store"
-	"github.com/keyfob/keyfob/internal/store/sqlite"
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 )
 
 // useModel is a store with keys, their use as it must be, and a tracker that is crashed and opened again.
 type useModel struct {
 	testing.TB
-	st   *sqlite.Store
+	st   store.Store
 	u    *usage
 	rand *rand.Rand
 	ids  []string
@@ -41,10 +40,7 @@ type modelUse struct {
 
 func newModel(tb testing.TB, seed uint64, keys int) *useModel {
 	tb.Helper()
-	st, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "keyfob.db"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	st := dbtest.New(tb).Open(tb)
 	m := &useModel{
 		TB: tb, st: st, rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC),
 		fresh: map[string]*modelUse{}, sure: map[string]*modelUse{}, agents: []Origin{
@@ -55,9 +51,6 @@ func newModel(tb testing.TB, seed uint64, keys int) *useModel {
 		if m.u != nil {
 			m.crash()
 		}
-		if err := st.Close(); err != nil {
-			tb.Error(err)
-		}
 	})
 	m.ids = addUseKeys(tb, st, keys)
 	m.open()
@@ -65,7 +58,7 @@ func newModel(tb testing.TB, seed uint64, keys int) *useModel {
 }
 
 // addUseKeys adds an org with that many keys.
-func addUseKeys(tb testing.TB, st *sqlite.Store, n int) []string {
+func addUseKeys(tb testing.TB, st store.Store, n int) []string {
 	tb.Helper()
 	ids := make([]string, n)
 	err := st.Update(tb.Context(), func(tx store.Tx) error {

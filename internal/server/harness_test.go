@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,9 +17,11 @@ import (
 
 	"github.com/keyfob/keyfob/internal/core"
 	"github.com/keyfob/keyfob/internal/openid"
-	"github.com/keyfob/keyfob/internal/store/sqlite"
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 	"github.com/keyfob/keyfob/pkg/api"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
 
 // harness is a service on loopback with two organisations that know nothing of each other.
 type harness struct {
@@ -27,7 +29,7 @@ type harness struct {
 	server       *Server
 	core         *core.Service
 	url          string
-	path         string // of the database
+	db           dbtest.Database
 	log          *logBuffer
 	acme, globex tenant
 	clock        *clock
@@ -43,19 +45,17 @@ type tenant struct {
 func newHarness(t *testing.T, change ...func(*core.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, log: &logBuffer{}, clock: &clock{now: time.Now()}}
-	h.path = filepath.Join(t.TempDir(), "keyfob.db")
-	db, err := sqlite.Open(t.Context(), h.path)
-	noError(t, err)
-	t.Cleanup(func() { noError(t, db.Close()) })
+	h.db = dbtest.New(t)
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := core.Config{
-		Store: db, Now: h.clock.Now, Log: log,
+		Store: h.db.Open(t), Now: h.clock.Now, Log: log,
 		Material: core.Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}}, Passwords: true,
 		Tokens: openid.NewJobs(nil, true),
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
+	var err error
 	h.core, err = core.New(cfg)
 	noError(t, err)
 	t.Cleanup(func() { noError(t, h.core.Close(context.WithoutCancel(t.Context()))) })

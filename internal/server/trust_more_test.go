@@ -40,11 +40,8 @@ func TestATokenIsTakenOnce(t *testing.T) {
 func TestATokenIsTakenOnceByReplicas(t *testing.T) {
 	t.Parallel()
 	j := newJobs(t)
-	db, err := sqlite.Open(t.Context(), j.path)
-	noError(t, err)
-	t.Cleanup(func() { noError(t, db.Close()) })
 	other, err := core.New(core.Config{
-		Store: db, Now: j.clock.Now, Tokens: openid.NewJobs(nil, true), Material: core.Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}},
+		Store: j.db.Open(t), Now: j.clock.Now, Tokens: openid.NewJobs(nil, true), Material: core.Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}},
 	})
 	noError(t, err)
 	t.Cleanup(func() { noError(t, other.Close(context.WithoutCancel(t.Context()))) })

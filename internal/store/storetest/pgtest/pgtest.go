@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,6 +107,33 @@ func (*Server) Exec(tb testing.TB, to, statements string) {
 	if err := errors.Join(err, conn.Close(ctx)); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// Content is what the tables of a database hold, bytes as they are.
+func (*Server) Content(tb testing.TB, of string) []byte {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), wait)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, of)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	rows, err := conn.Query(ctx, `SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1`)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all bytes.Buffer
+	for _, t := range tables {
+		if _, err := conn.PgConn().CopyTo(ctx, &all, "COPY "+t+" TO STDOUT (FORMAT binary)"); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return all.Bytes()
 }
 
 // Socket is the URL of a database over the socket.
