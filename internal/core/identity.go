@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -80,6 +81,9 @@ func normalIdentity(id Identity) (Identity, error) {
 	if id.Subject == "" || len(id.Subject) > subjectMax {
 		return id, invalidf("the OpenID provider's subject has %d bytes: 1 to %d", len(id.Subject), subjectMax)
 	}
+	if !storable(id.Issuer) || !storable(id.Subject) {
+		return id, invalidf("the OpenID provider's issuer or subject holds a NUL, or is not UTF-8")
+	}
 	email, err := normalEmail(id.Email)
 	if err != nil || !id.EmailVerified {
 		email = ""
@@ -87,6 +91,9 @@ func normalIdentity(id Identity) (Identity, error) {
 	id.Email = email
 	return id, nil
 }
+
+// storable says whether every store can hold the text: PostgreSQL's has no NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // identified returns the user of an identity, and whether the identity is new; who is welcome is made a user. A refusal may come
 // with something to write.

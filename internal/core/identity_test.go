@@ -102,6 +102,9 @@ func TestSubjectsOfTwoProvidersAreTwo(t *testing.T) {
 		{Issuer: issuer},
 		{Subject: "sub-Bo"},
 		{Issuer: issuer, Subject: strings.Repeat("a", 256)},
+		{Issuer: issuer, Subject: "a\x00b"},
+		{Issuer: issuer, Subject: "a\xff"},
+		{Issuer: issuer + "\x00", Subject: "a"},
 		{Issuer: strings.Repeat("a", 1025), Subject: "sub-Bo"},
 	} {
 		_, err := f.svc.SignInIdentity(t.Context(), id)

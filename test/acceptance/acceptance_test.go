@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -31,7 +33,7 @@ func run(m *testing.M) int {
 	if err := os.Setenv("KEYFOB_TEST_BIN", bin); err != nil {
 		return 1
 	}
-	return m.Run()
+	return dbtest.Run(m)
 }
 
 func TestScripts(t *testing.T) {

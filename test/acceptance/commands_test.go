@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 	"github.com/keyfob/keyfob/test/oidc/issuer"
 
 	"github.com/keyfob/keyfob/pkg/secret"
@@ -76,12 +77,13 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 func cmdService(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.MkdirTemp(ts.MkAbs("."), "service-*")
 	ts.Check(err)
-	ts.Check(ts.Exec("keyfobd", "bootstrap", "-o", "json", "--data-dir", data, "--org", "acme", "--user", "ada"))
+	on := database(ts)
+	ts.Check(ts.Exec("keyfobd", append([]string{"bootstrap", "-o", "json", "--data-dir", data, "--org", "acme", "--user", "ada"}, on...)...))
 	var made struct {
 		Session string `json:"session"`
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &made))
-	serve(ts, data, args)
+	serve(ts, data, append(on, args...))
 	ts.Setenv("KEYFOB_TOKEN", made.Session)
 	ts.Setenv("TOKEN", made.Session)
 }
@@ -90,7 +92,20 @@ func cmdService(ts *testscript.TestScript, _ bool, args []string) {
 func cmdFresh(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.MkdirTemp(ts.MkAbs("."), "service-*")
 	ts.Check(err)
-	ts.Setenv("SETUP", serve(ts, data, args))
+	ts.Setenv("SETUP", serve(ts, data, append(database(ts), args...)))
+}
+
+// database are the flags by which a service takes what the tests run on (-database).
+func database(ts *testscript.TestScript) (flags []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	url, remove, err := dbtest.Make(ctx)
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(remove()) }) // after the service has stopped
+	if url == "" {
+		return nil
+	}
+	return []string{"--database", url}
 }
 
 // serve starts a service, sets the variables that lead to it, and returns the set-up link that it prints.

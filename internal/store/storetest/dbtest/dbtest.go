@@ -3,11 +3,16 @@
 package dbtest
 
 import (
+	"context"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/internal/store/postgres"
@@ -22,7 +27,7 @@ const (
 
 var (
 	engine = flag.String("database", onSQLite, "what the tests run on: "+onSQLite+" or "+onPostgres) //nolint:gochecknoglobals // a flag
-	server pgtest.Server                                                                              //nolint:gochecknoglobals // one for the binary
+	server pgtest.Server                                                                             //nolint:gochecknoglobals // one for the binary
 )
 
 // Run is what TestMain does: it runs the tests, and ends the server if there was one. It returns the status to exit with.
@@ -50,9 +55,51 @@ type Database struct {
 func New(tb testing.TB) Database {
 	tb.Helper()
 	if *engine == onPostgres {
-		return Database{url: server.Database(tb)}
+		return Postgres(tb, nil)
 	}
 	return At(filepath.Join(tb.TempDir(), "keyfob.db"))
+}
+
+// Postgres makes a database on PostgreSQL, whatever the others run on; settings are those of a connection's URL.
+func Postgres(tb testing.TB, settings map[string]string) Database {
+	tb.Helper()
+	u, err := url.Parse(server.Database(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	q := u.Query()
+	for name, value := range settings {
+		q.Set(name, value)
+	}
+	u.RawQuery = q.Encode()
+	return Database{url: u.String()}
+}
+
+// Session is a connection of a test's own to a database on PostgreSQL, which ends with the test.
+func (d Database) Session(tb testing.TB) *pgx.Conn {
+	tb.Helper()
+	c, err := pgxpool.ParseConfig(d.url) // it takes what is said of a pool from the URL
+	if err != nil {
+		tb.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(tb.Context(), c.ConnConfig)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) }) // the database goes with it
+	return conn
+}
+
+// Make makes a database for a program that is run by no testing.TB, and returns its URL and what removes it. Empty: the tests run
+// on SQLite.
+func Make(ctx context.Context) (url string, remove func() error, err error) {
+	if *engine != onPostgres {
+		return "", func() error { return nil }, nil
+	}
+	if err := server.Run(ctx); err != nil {
+		return "", nil, err
+	}
+	return server.Make(ctx)
 }
 
 // At is the database in a SQLite file, whatever the others run on.

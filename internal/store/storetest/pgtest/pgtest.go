@@ -78,35 +78,55 @@ func (s *Server) Database(tb testing.TB) string {
 		}
 		tb.Skip("there is no PostgreSQL")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.start(tb.Context()); err != nil {
+	if err := s.Run(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	s.made++
-	name := "test_" + strconv.Itoa(s.made)
-	s.Exec(tb, s.Socket("postgres"), "CREATE DATABASE "+name)
+	database, remove, err := s.Make(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(func() {
-		if s.cmd != nil {
-			s.Exec(tb, s.Socket("postgres"), "DROP DATABASE "+name+" WITH (FORCE)")
+		if err := remove(); err != nil {
+			tb.Error(err)
 		}
 	})
-	return s.Socket(name)
+	return database
+}
+
+// Make makes an empty database on a server that runs, and returns its URL, over the socket, and what removes it.
+func (s *Server) Make(ctx context.Context) (database string, remove func() error, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made++
+	name := "test_" + strconv.Itoa(s.made)
+	remove = func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cmd == nil {
+			return nil
+		}
+		return execute(context.WithoutCancel(ctx), s.Socket("postgres"), "DROP DATABASE "+name+" WITH (FORCE)")
+	}
+	return s.Socket(name), remove, execute(ctx, s.Socket("postgres"), "CREATE DATABASE "+name)
 }
 
 // Exec runs statements on a database.
 func (*Server) Exec(tb testing.TB, to, statements string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), wait)
+	if err := execute(context.WithoutCancel(tb.Context()), to, statements); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func execute(ctx context.Context, to, statements string) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, to)
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	_, err = conn.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol)
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		tb.Fatal(err)
-	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // Content is what the tables of a database hold, bytes as they are.
