@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test soak test-clients lint gen gate bench bench-serve bench-scale clean
+.PHONY: build quickstart test test-postgres soak test-clients lint gen gate bench bench-serve bench-scale clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -21,12 +21,24 @@ test:
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
 
+# what the suites of core and server say of many at once, of order and of pages, on PostgreSQL: its rows decide there what SQLite's one
+# writer decides in `make test`. `make soak` runs all of them on it.
+ON_POSTGRES = Crowd.*|.*WhileRowsChange|OneDecision|OneSessionOfOneGrant|TwoLinksToOneAddress|OneAccountOfOneIdentity|StateIsSpentOnce \
+	|FirstMaterialWins|TwoLastOwnersAtOnce|Parallel.*|ALinkIsUsedOnce|NoMoreTriesAtOnceThanOneByOne|TokenWhileItsUserIsRemoved \
+	|UseInParallel|UseIsCountedOnce|RevokedUnderLoad|ListsAreFilteredAndSorted|NamesThatAreTheSame|AnotherProcess.*|TextThatNoStoreHolds \
+	|ATokenIsTakenOnceByReplicas
+empty =
+
+test-postgres:
+	go test -count=1 -timeout=10m $(TESTFLAGS) -run '^Test($(subst $(empty) ,,$(ON_POSTGRES)))$$' ./internal/core ./internal/server -database=postgres
+
 # what `make test` tries a few times, often: many processes on one credential and on one client's file, rotations that fail or are
 # killed, services that are killed and databases that are damaged; minutes
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestRotationStorm$$' ./internal/core -schedules=10000
+	go test -count=1 -timeout=60m ./internal/core ./internal/server ./test/acceptance -database=postgres
 	go test -count=1 -v -timeout=60m -run '^TestLeases$$' ./internal/core -seeds=10000
 	go test -count=1 -v -timeout=60m -run '^TestRotateKilled$$' ./test/acceptance -kills=600
 	go test -count=1 -v -timeout=180m -run '^(TestKilled|TestBitFlips|TestLinearizable|TestReplicas|TestDatabaseKilled)$$' ./test/faults -kills=1000 -flips=1000 -operations=1000000 -replica-operations=1000000 -database-kills=200
