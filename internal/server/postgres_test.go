@@ -116,7 +116,7 @@ func TestClientsThatLeave(t *testing.T) {
 		var all sync.WaitGroup
 		for range 12 {
 			all.Go(func() {
-				req, err := http.NewRequestWithContext(ctx, "POST", h.url+keysPath, strings.NewReader(`{"name":"new"}`))
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+keysPath, strings.NewReader(`{"name":"new"}`))
 				if err != nil {
 					t.Error(err)
 					return

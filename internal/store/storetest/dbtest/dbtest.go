@@ -34,12 +34,12 @@ var (
 func Run(m *testing.M) (status int) {
 	flag.Parse()
 	if *engine != onSQLite && *engine != onPostgres {
-		fmt.Printf("-database is %s or %s\n", onSQLite, onPostgres)
+		fmt.Printf("-database is %s or %s\n", onSQLite, onPostgres) //nolint:forbidigo // only TestMain calls this
 		return 2
 	}
 	status = m.Run()
 	if err := server.Close(); err != nil {
-		fmt.Println(err)
+		fmt.Println(err) //nolint:forbidigo // likewise
 		return 1
 	}
 	return status
