@@ -37,6 +37,12 @@ func Run(m *testing.M) (status int) {
 		fmt.Printf("-database is %s or %s\n", onSQLite, onPostgres) //nolint:forbidigo // only TestMain calls this
 		return 2
 	}
+	if *engine == onPostgres && pgtest.Programs() != "" { // now: a test that has a time of its own must not start it
+		if err := server.Run(context.Background()); err != nil {
+			fmt.Println(err) //nolint:forbidigo // likewise
+			return 1
+		}
+	}
 	status = m.Run()
 	if err := server.Close(); err != nil {
 		fmt.Println(err) //nolint:forbidigo // likewise
