@@ -81,6 +81,7 @@ func TestLocksOfOthers(t *testing.T) {
 		{`LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE`, map[string]func() answer{"list": list, "create": create}},
 		{`LOCK TABLE events IN SHARE MODE`, map[string]func() answer{"create": create}},
 		{`SELECT FROM key_changes WHERE id = 1 FOR UPDATE`, map[string]func() answer{"create": create}}, // waits in COMMIT
+		{`LOCK TABLE key_changes IN ACCESS EXCLUSIVE MODE`, map[string]func() answer{"create": create, "check": self}},
 		{`SELECT FROM orgs FOR UPDATE`, map[string]func() answer{"create": create}},
 	} {
 		release := h.hold(tt.held)
@@ -93,6 +94,12 @@ func TestLocksOfOthers(t *testing.T) {
 	self().want(http.StatusOK)
 	h.as(h.acme, "GET", keysPath+"/new", "").problem(api.CodeKeyNotFound)
 	create().want(http.StatusCreated)
+
+	h.clock.add(time.Minute) // it asks the store again
+	release := h.hold(`LOCK TABLE readiness IN ACCESS EXCLUSIVE MODE`)
+	h.call("GET", "/readyz", "").want(http.StatusServiceUnavailable)
+	release()
+	h.call("GET", "/readyz", "").want(http.StatusOK)
 }
 
 // TestStatementsThatHang: a server that does not answer is given up.
