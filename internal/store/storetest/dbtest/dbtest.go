@@ -69,7 +69,13 @@ func New(tb testing.TB) Database {
 // Postgres makes a database on PostgreSQL, whatever the others run on; settings are those of a connection's URL.
 func Postgres(tb testing.TB, settings map[string]string) Database {
 	tb.Helper()
-	u, err := url.Parse(server.Database(tb))
+	return On(tb, &server, settings)
+}
+
+// On is Postgres on a server that is no other test's.
+func On(tb testing.TB, own *pgtest.Server, settings map[string]string) Database {
+	tb.Helper()
+	u, err := url.Parse(own.Database(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
