@@ -62,7 +62,8 @@ func (h *held) noStandby() (release func()) {
 		}
 	}
 	set("none")
-	for !h.commitWaits() { // the server takes the setting over when it comes to it
+	for waits := false; !waits; { // the server takes the setting over when it comes to it
+		waits = h.commitWaits()
 	}
 	return func() {
 		h.t.Helper()
