@@ -1,0 +1,399 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/keyfob/keyfob/internal/store"
+)
+
+// What the model of the database takes from package postgres: round trips of each call of a transaction. TestScaleTrips compares
+// them with the real server's.
+const (
+	tripsBegin, tripsCommit = 1, 1
+	tripsCount              = 1 // LastChange, KeyChanges
+	tripsSince              = 2 // ChangesSince
+	tripsDigests            = 1 // KeyDigests
+	tripsRenew              = 2 // RenewReplica
+	tripsHolder             = 1 // KeyByDigest
+	tripsChange             = 9 // all that SetKeyEnabled asks between BEGIN and COMMIT
+
+	poolConns  = 4 // of a replica, for all but leases
+	apartConns = 2 // for leases
+)
+
+// modelCosts are what the model can't know by itself; measureCosts measures them on a real server.
+type modelCosts struct {
+	beat, members, change, wake, read time.Duration // CPU of the database for a transaction of each kind
+	sync                              time.Duration // what a commit waits for the disk
+	use                               time.Duration // CPU of the database for the use of one key in one flush
+	local                             time.Duration // a round trip on one machine
+}
+
+// roundCosts are for what needs no certain machine.
+func roundCosts() modelCosts {
+	return modelCosts{
+		beat: 300 * time.Microsecond, members: 200 * time.Microsecond, change: time.Millisecond, wake: 50 * time.Microsecond,
+		read: 200 * time.Microsecond, sync: time.Millisecond, use: 200 * time.Microsecond, local: 100 * time.Microsecond,
+	}
+}
+
+// modelDatabase is one primary in memory and virtual time: processors that take one statement after another, the log of changes and
+// the leases. Its transactions see a snapshot; one that changes a key and finds, at its end, that another did meanwhile is undone.
+type modelDatabase struct {
+	costs   modelCosts
+	start   time.Time
+	counter chan struct{} // holds a token while no transaction holds the row that counts changes
+
+	mu        sync.Mutex
+	free      []time.Duration // when each processor is free
+	busy      time.Duration
+	log       []store.Change
+	replicas  map[string]store.Replica
+	listeners map[*modelNode]func()
+	beats     int
+	looks     int
+	undone    int
+}
+
+func newModelDatabase(costs modelCosts, processors int) *modelDatabase {
+	d := &modelDatabase{
+		costs: costs, start: time.Now(), counter: make(chan struct{}, 1), free: make([]time.Duration, processors),
+		replicas: map[string]store.Replica{}, listeners: map[*modelNode]func(){},
+	}
+	d.counter <- struct{}{}
+	return d
+}
+
+// serve has a processor work, once one is free, and says when that is done from now.
+func (d *modelDatabase) serve(work time.Duration) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, first := time.Since(d.start), 0
+	for i, free := range d.free {
+		if free < d.free[first] {
+			first = i
+		}
+	}
+	done := max(now, d.free[first]) + work
+	d.free[first] = done
+	d.busy += work
+	return done - now
+}
+
+// modelNode is a replica: the real service, on its way to the database.
+type modelNode struct {
+	db   *modelDatabase
+	rtt  time.Duration
+	loss float64 // of a round trip: it is sent again after resend
+	svc  *Service
+
+	mu     sync.Mutex
+	random *rand.Rand
+	cut    time.Duration // until when nothing arrives
+}
+
+// resend is after how long TCP sends again what got lost, at the least (Linux).
+const resend = 200 * time.Millisecond
+
+// way is how long one way takes now: half the distance and up to a tenth more.
+func (n *modelNode) way() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	took := time.Duration(float64(n.rtt) / 2 * (1 + n.random.Float64()/10))
+	if n.random.Float64() < n.loss/2 {
+		took += resend
+	}
+	if now := time.Since(n.db.start); now < n.cut {
+		took += n.cut - now
+	}
+	return took
+}
+
+// between draws a time.
+func (n *modelNode) between(least, most time.Duration) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return least + time.Duration(n.random.Float64()*float64(most-least))
+}
+
+// hold cuts the replica off for a while, as a pause of its process or of the network does.
+func (n *modelNode) hold(d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut = time.Since(n.db.start) + d
+}
+
+// trips makes round trips one after another. What is done at the server is done however long the caller waits.
+func (n *modelNode) trips(ctx context.Context, many int, work time.Duration, at func()) error {
+	for i := range many {
+		if err := passes(ctx, n.way()); err != nil {
+			return err
+		}
+		if i == 0 && at != nil {
+			at()
+		}
+		if err := passes(ctx, n.db.serve(work)+n.way()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func passes(ctx context.Context, d time.Duration) error {
+	wait(ctx, d)
+	return ctx.Err()
+}
+
+// modelStore is a node's store.
+type modelStore struct {
+	node  *modelNode
+	conns chan struct{}
+	gate  *semaphore.Weighted
+	apart *modelStore // nil: this is it
+}
+
+func newModelStore(n *modelNode, conns int) *modelStore {
+	side := func(conns int) *modelStore {
+		return &modelStore{node: n, conns: make(chan struct{}, conns), gate: semaphore.NewWeighted(1 << 20)}
+	}
+	s := side(conns)
+	s.apart = side(apartConns)
+	return s
+}
+
+func (s *modelStore) Apart() store.Store         { return s.apart }
+func (s *modelStore) Ping(context.Context) error { return nil }
+func (s *modelStore) Close() error               { return nil }
+
+func (s *modelStore) Wake(ctx context.Context) error {
+	d := s.node.db
+	return s.node.trips(ctx, 1, d.costs.wake, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for to, fn := range d.listeners {
+			time.AfterFunc(to.way(), fn)
+		}
+	})
+}
+
+func (s *modelStore) Woken(ctx context.Context, fn func()) {
+	d := s.node.db
+	d.mu.Lock()
+	d.listeners[s.node] = fn
+	d.mu.Unlock()
+	<-ctx.Done()
+	d.mu.Lock()
+	delete(d.listeners, s.node)
+	d.mu.Unlock()
+}
+
+func (s *modelStore) View(ctx context.Context, fn func(store.Tx) error) error {
+	c := s.node.db.costs
+	work := c.read / (tripsBegin + tripsHolder + tripsCount + tripsCommit)
+	if s.apart == nil {
+		work = c.members / (tripsBegin + 2*tripsCount + tripsCommit)
+	}
+	return s.run(ctx, work, fn)
+}
+
+var errModelConflict = errors.New("the transaction met another")
+
+// Update runs fn again as package postgres does.
+func (s *modelStore) Update(ctx context.Context, fn func(store.Tx) error) error {
+	c := s.node.db.costs
+	work := c.change / (tripsBegin + tripsChange + tripsCommit)
+	if s.apart == nil {
+		work = c.beat / (tripsBegin + 2*tripsCount + tripsRenew + tripsCommit)
+	}
+	for try := 0; ; try++ {
+		weight := int64(1)
+		if try > 0 {
+			weight = 1 << 20
+		}
+		if err := s.gate.Acquire(ctx, weight); err != nil {
+			return err
+		}
+		err := s.run(ctx, work, fn)
+		s.gate.Release(weight)
+		if !errors.Is(err, errModelConflict) {
+			return err
+		}
+		if err := passes(ctx, s.node.between(0, min(2*time.Millisecond<<min(try, 10), 100*time.Millisecond))); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *modelStore) run(ctx context.Context, work time.Duration, fn func(store.Tx) error) error {
+	select {
+	case s.conns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.conns }()
+	t := &modelTx{ctx: ctx, node: s.node, work: work}
+	if err := s.node.trips(ctx, tripsBegin, work, nil); err != nil {
+		return err
+	}
+	if err := fn(t); err != nil {
+		return err
+	}
+	return t.commit(context.WithoutCancel(ctx))
+}
+
+// modelTx is a transaction: what leases, changes of a key and checks ask.
+type modelTx struct {
+	store.Tx
+
+	ctx  context.Context
+	node *modelNode
+	work time.Duration // of the database for one statement
+
+	seen     bool // the snapshot was taken
+	n        int64
+	replicas []store.Replica
+	changes  string // the key that is changed
+	renews   *store.Replica
+}
+
+// ask makes round trips; the first one takes the snapshot.
+func (t *modelTx) ask(many int) error {
+	d := t.node.db
+	return t.node.trips(t.ctx, many, t.work, func() {
+		if t.seen {
+			return
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		t.seen, t.n = true, int64(len(d.log))
+		for _, r := range d.replicas {
+			t.replicas = append(t.replicas, r)
+		}
+	})
+}
+
+func (t *modelTx) LastChange() (int64, error) {
+	err := t.ask(tripsCount)
+	return t.n, err
+}
+
+func (t *modelTx) KeyChanges() (store.KeyChanges, error) {
+	err := t.ask(tripsCount)
+	return store.KeyChanges{Changed: t.n}, err
+}
+
+func (t *modelTx) ChangesSince(n int64, limit int) ([]store.Change, error) {
+	err := t.ask(tripsSince)
+	d := t.node.db
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log[n:min(t.n, n+int64(limit))], err
+}
+
+func (t *modelTx) KeyDigests(string) ([][32]byte, error) {
+	return [][32]byte{{1}}, t.ask(tripsDigests)
+}
+
+func (t *modelTx) Replicas() ([]store.Replica, error) {
+	err := t.ask(1)
+	d := t.node.db
+	d.mu.Lock()
+	d.looks++
+	d.mu.Unlock()
+	return t.replicas, err
+}
+
+func (t *modelTx) AddReplica(r store.Replica) error {
+	t.renews = &r
+	return t.ask(1)
+}
+
+func (t *modelTx) RenewReplica(id string, applied int64) error {
+	if err := t.ask(tripsRenew); err != nil {
+		return err
+	}
+	d := t.node.db
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, found := d.replicas[id]
+	if !found {
+		return store.ErrNotFound
+	}
+	r.Applied, r.Renewals = applied, r.Renewals+1
+	t.renews = &r
+	d.beats++
+	return nil
+}
+
+func (t *modelTx) RemoveReplica(id string, renewals int64) error {
+	if err := t.ask(1); err != nil {
+		return err
+	}
+	d := t.node.db
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, found := d.replicas[id]; !found || r.Renewals != renewals {
+		return store.ErrNotFound
+	}
+	delete(d.replicas, id)
+	return nil
+}
+
+// Key is all that a change reads, and UpdateKey all that it writes.
+func (t *modelTx) Key(string, string) (store.Key, error) { return store.Key{}, t.ask(tripsChange - 1) }
+
+func (t *modelTx) UpdateKey(k store.Key) error {
+	t.changes = k.ID
+	return t.ask(1)
+}
+
+func (t *modelTx) KeyByDigest(digest [32]byte) (store.Holder, error) {
+	err := t.ask(tripsHolder)
+	id := "key_" + string(digest[:8])
+	return store.Holder{
+		Key: store.Key{ID: id, Name: id, Secrets: []store.Secret{{Version: 1, State: store.StateCurrent}}}, Org: store.Org{ID: "org"}, Version: 1,
+	}, err
+}
+
+func (t *modelTx) commit(ctx context.Context) error {
+	n, d := t.node, t.node.db
+	if t.changes == "" {
+		return n.trips(ctx, tripsCommit, t.work, func() {
+			if t.renews != nil {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.replicas[t.renews.ID] = *t.renews
+			}
+		})
+	}
+	wait(ctx, n.way())
+	<-d.counter
+	d.mu.Lock()
+	met := int64(len(d.log)) != t.n
+	if met {
+		d.undone++
+	}
+	d.mu.Unlock()
+	took := d.serve(t.work)
+	if !met {
+		took += d.costs.sync
+	}
+	wait(ctx, took)
+	if !met {
+		d.mu.Lock()
+		d.log = append(d.log, store.Change{N: t.n + 1, Kind: store.ChangeKey, OrgID: "org", KeyID: t.changes})
+		d.mu.Unlock()
+	}
+	d.counter <- struct{}{}
+	wait(ctx, n.way())
+	if met {
+		return errModelConflict
+	}
+	return nil
+}
