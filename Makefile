@@ -6,7 +6,7 @@ BENCHFLAGS ?=
 LDFLAGS = -s -w -X github.com/keyfob/keyfob/internal/build.version=$(VERSION)
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
-.PHONY: build quickstart test test-postgres soak test-clients lint gen gate bench bench-serve bench-scale clean
+.PHONY: build quickstart test test-postgres soak test-clients lint gen gate bench bench-serve bench-scale bench-sim clean
 
 build:
 	$(GOBUILD) -o bin/keyfob ./cmd/keyfob
@@ -67,6 +67,10 @@ bench-serve: build
 # the same beside one, two and three replicas on PostgreSQL; a quick look: BENCHFLAGS="-keys 20000 -for 2s"
 bench-scale: build
 	go run ./test/bench -replicas 3 $(BENCHFLAGS)
+
+# a hundred replicas and a hundred million keys, simulated by what this machine measures; -scale-seed=N draws otherwise
+bench-sim:
+	go test -count=1 -v -timeout=10m -run '^TestScale$$' ./internal/core -scale $(BENCHFLAGS)
 
 clean:
 	rm -rf bin dist

@@ -78,7 +78,7 @@ func remember(p popularity, checks int, seed uint64) (m memory) {
 		late += n
 	}
 	m.kept, m.misses = len(s.at), float64(late)/float64(checks/10)
-	for i, n := range misses {
+	for i, n := range &misses {
 		if float64(n)*parts/float64(checks) <= m.misses+0.1*(1-m.misses) {
 			m.warm = (i + 1) * (checks / parts)
 			break

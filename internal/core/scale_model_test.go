@@ -21,7 +21,7 @@ const (
 	tripsDigests            = 1 // KeyDigests
 	tripsRenew              = 2 // RenewReplica
 	tripsHolder             = 1 // KeyByDigest
-	tripsChange             = 9 // all that SetKeyEnabled asks between BEGIN and COMMIT
+	tripsChange             = 6 // all that SetKeyEnabled asks between BEGIN and COMMIT
 
 	poolConns  = 4 // of a replica, for all but leases
 	apartConns = 2 // for leases

@@ -61,3 +61,38 @@ func TestScaleIsTheSameBySeed(t *testing.T) {
 		t.Errorf("seed 1: %s, %s, %d and %s, %s, %d; seed 2: %s", a.at(0.5), a.at(1), a.refused, b.at(0.5), b.at(1), b.refused, c.at(0.5))
 	}
 }
+
+// TestScaleMemory: however many keys there are, a replica keeps no more than fit, and few that are asked for again and again.
+func TestScaleMemory(t *testing.T) {
+	t.Parallel()
+	const blob, most = 128, chunksMost * chunkSize
+	m := remember(popularity{keys: 1 << 40, of: 1}, most/blob*3/2, 1)
+	if m.kept > most/64 || m.kept < most/blob || m.misses < 0.999 {
+		t.Errorf("of ever new keys %d are kept, %.3f are misses", m.kept, m.misses)
+	}
+	p := popularity{keys: 20_000, of: 4}
+	if m = remember(p, 200_000, 1); m.misses > 0 || m.kept < 4500 || m.kept > 5500 {
+		t.Errorf("of a quarter of 20 000 keys %d are kept, %.3f are misses", m.kept, m.misses)
+	}
+	even, drawn := popularity{keys: 1000, of: 1}, map[uint64]bool{}
+	for draw, i := even.draws(1), 0; i < 1000; i++ {
+		drawn[draw()] = true
+	}
+	if got := even.distinct(1000, 1); got < 0.9*float64(len(drawn)) || got > 1.1*float64(len(drawn)) {
+		t.Errorf("%.0f keys are said to be used, %d are", got, len(drawn))
+	}
+}
+
+// TestScaleConflicts: changes from all sides meet each other; those from one side, one after another, do not.
+func TestScaleConflicts(t *testing.T) {
+	t.Parallel()
+	s := smallScene()
+	s.changes, s.distances = 0, far(3, 1, 0, inRegion)
+	if o := play(t, s); o.undone > 0 || o.failed > 0 || len(o.changes) < 20 {
+		t.Errorf("from one: %d changes, %d failed, %d were run again", len(o.changes), o.failed, o.undone)
+	}
+	s.everyone = true
+	if o := play(t, s); o.undone == 0 || len(o.changes) < 20 {
+		t.Errorf("from all: %d changes, %d were run again", len(o.changes), o.undone)
+	}
+}

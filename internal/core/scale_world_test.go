@@ -103,7 +103,7 @@ func (w *world) close() {
 func (w *world) run(ctx context.Context) (o outcome) {
 	for _, n := range w.nodes { // out of step
 		wait(ctx, n.between(0, 2*sceneStart/5/time.Duration(len(w.nodes))))
-		n.svc.lead(Config{Replica: "r"})
+		n.svc.lead(Config{Replica: "r"}) //nolint:contextcheck // it ends with close
 	}
 	wait(ctx, sceneStart-time.Since(w.db.start))
 	w.db.mu.Lock()
