@@ -19,13 +19,13 @@ const (
 
 // holds are what is known of secrets, by their digest. A hold lies as a blob in a chunk, without a pointer that the garbage collector
 // would follow: a million of them must cost no time. Blobs are never changed; once there is no room for another chunk, the oldest goes.
-// The strings of a hold are parts of its chunk.
+// The strings of a hold are parts of its chunk. The orgs of its keys go with a chunk, too: there may be as many as keys.
 type holds struct {
 	at     map[uint64]uint32 // by the head of the digest: in which chunk, and at which unit there
 	chunks [chunksMost]*strings.Builder
-	last   int // the chunk that is written
-	orgs   []*Org
-	orgAt  map[string]int
+	orgs   [chunksMost][]*Org // of the keys in each chunk
+	last   int                // the chunk that is written
+	orgAt  map[string]int     // the orgs of that one
 }
 
 func newHolds() *holds {
@@ -37,7 +37,7 @@ func head[D ~string | ~[]byte](digest D) uint64 {
 	return binary.LittleEndian.Uint64([]byte(digest[:8]))
 }
 
-// A blob is: the digest, flags, the length of the key's id, that of id and name, the number of the org, the version of the secret;
+// A blob is: the digest, flags, the length of the key's id, that of id and name, the number of the org in its chunk, the version of the secret;
 // with blobEnds two times in microseconds; with blobLimited how many requests pass in how many seconds; the id and the name.
 const (
 	blobFlags   = 32
@@ -67,7 +67,7 @@ func (s *holds) get(digest [32]byte) (h hold, found bool) {
 	}
 	flags, text := blob[blobFlags], blob[blobFixed:]
 	h = hold{
-		org: s.orgs[le32(blob[blobOrg:])], version: int(le32(blob[blobVersion:])),
+		org: s.orgs[at/chunkUnits][le32(blob[blobOrg:])], version: int(le32(blob[blobVersion:])),
 		disabled: flags&blobDisabled != 0, state: holdState(flags & blobState),
 	}
 	if flags&blobEnds != 0 {
@@ -90,11 +90,6 @@ func (s *holds) put(digest [32]byte, h hold) {
 	if len(h.keyID) > math.MaxUint8 || len(h.keyID)+len(h.name) > math.MaxUint16 {
 		return
 	}
-	org, known := s.orgAt[h.org.ID]
-	if !known {
-		org = len(s.orgs)
-		s.orgs, s.orgAt[h.org.ID] = append(s.orgs, h.org), org
-	}
 	var fixed [blobFixed + blobTimes + blobRate]byte
 	b := append(fixed[:0], digest[:]...)
 	flags := byte(h.state)
@@ -112,7 +107,7 @@ func (s *holds) put(digest [32]byte, h hold) {
 	text := h.keyID + h.name
 	b = append(b, flags, byte(len(h.keyID)))                   //nolint:gosec // as was looked at above
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // likewise
-	b = binary.LittleEndian.AppendUint32(b, uint32(org))       //nolint:gosec // there are not as many
+	b = binary.LittleEndian.AppendUint32(b, 0)                 // the org: it is known with the chunk
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.version)) //nolint:gosec // versions count from 1
 	if ends {
 		b = appendTime(appendTime(b, h.keyEnds), h.secretEnds)
@@ -123,12 +118,23 @@ func (s *holds) put(digest [32]byte, h hold) {
 	}
 	size := (len(b) + len(text) + blobUnit - 1) / blobUnit * blobUnit
 	c := s.room(size)
+	binary.LittleEndian.PutUint32(b[blobOrg:], s.org(h.org))
 	s.at[head(digest[:])] = uint32(s.last*chunkUnits + c.Len()/blobUnit) //nolint:gosec // at most 2^24
 	c.Write(b)
 	c.WriteString(text)
 	for c.Len()%blobUnit != 0 {
 		c.WriteByte(0)
 	}
+}
+
+// org is the number of an org in the chunk that is written.
+func (s *holds) org(o *Org) uint32 {
+	n, known := s.orgAt[o.ID]
+	if !known {
+		n = len(s.orgs[s.last])
+		s.orgs[s.last], s.orgAt[o.ID] = append(s.orgs[s.last], o), n
+	}
+	return uint32(n) //nolint:gosec // a chunk holds fewer
 }
 
 // room returns the chunk that is written, a new one if need be.
@@ -140,6 +146,7 @@ func (s *holds) room(size int) *strings.Builder {
 	if c != nil {
 		s.last = (s.last + 1) % chunksMost
 		s.evict(s.last)
+		clear(s.orgAt)
 	}
 	c = &strings.Builder{}
 	c.Grow(chunkSize)
@@ -168,7 +175,7 @@ func (s *holds) evict(n int) {
 		}
 		unit += (size + blobUnit - 1) / blobUnit
 	}
-	s.chunks[n] = nil
+	s.chunks[n], s.orgs[n] = nil, nil
 }
 
 func (s *holds) drop(digest [32]byte) { delete(s.at, head(digest[:])) }

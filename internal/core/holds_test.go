@@ -95,7 +95,33 @@ func TestTheOldestHoldsGo(t *testing.T) {
 			t.Fatalf("%d of %d: found %t", i, n, found)
 		}
 	}
-	if s.chunks[chunksMost-2] != nil {
-		t.Error("the chunk is still there")
+	if s.chunks[chunksMost-2] != nil || s.orgs[chunksMost-2] != nil {
+		t.Error("the chunk, or its orgs, are still there")
+	}
+}
+
+// TestOrgsGoWithTheirKeys: a key of each org, more than there is room for.
+func TestOrgsGoWithTheirKeys(t *testing.T) {
+	t.Parallel()
+	s := newHolds()
+	s.last = chunksMost - 1
+	const many = 10_000 // some chunks
+	for n := range many {
+		h := testHold(n)
+		h.org = &Org{ID: fmt.Sprint("org_", n)}
+		s.put(digestOf(n), h)
+	}
+	for n := range many {
+		if got, found := s.get(digestOf(n)); !found || got.org.ID != fmt.Sprint("org_", n) {
+			t.Fatalf("%d: found %t, of %v", n, found, got.org)
+		}
+	}
+	for n := range chunksMost {
+		s.evict(n)
+	}
+	for n, orgs := range s.orgs {
+		if len(orgs) > 0 {
+			t.Errorf("chunk %d has gone and its %d orgs have not", n, len(orgs))
+		}
 	}
 }
