@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	scaleLarge = flag.Bool("scale", false, "TestScale measures this machine and prints what many replicas and keys would do") //nolint:gochecknoglobals // a flag
-	scaleSeed  = flag.Uint64("scale-seed", 1, "the seed of what TestScale simulates")                                         //nolint:gochecknoglobals // a flag
+	scaleLarge = flag.Bool("scale", false, "TestScale measures this machine and prints what many replicas and keys would do")                    //nolint:gochecknoglobals // a flag
+	scaleRound = flag.Bool("scale-round", false, "it goes by round figures in the place of measured ones, so that it prints the same each time") //nolint:gochecknoglobals // a flag
+	scaleSeed  = flag.Uint64("scale-seed", 1, "the seed of what TestScale simulates")                                                            //nolint:gochecknoglobals // a flag
 )
 
 // processors of the database that is simulated, each as fast as one of the machine that measures.
@@ -28,10 +29,13 @@ func TestScale(t *testing.T) { //nolint:paralleltest // it measures
 		t.Skip("it takes minutes; `make bench-sim` runs it")
 	}
 	began := time.Now()
-	r := newRealDatabase(t, 5000)
-	s := &scales{T: t, out: t.Output(), costs: measureCosts(r)}
-	s.measured(r)
-	s.against(r)
+	s := &scales{T: t, out: t.Output(), costs: roundCosts()}
+	if !*scaleRound {
+		r := newRealDatabase(t, 5000)
+		s.costs = measureCosts(r)
+		s.measured(r)
+		s.against(r)
+	}
 	s.changes()
 	s.distances()
 	s.pauses()
@@ -129,7 +133,7 @@ func (s *scales) measured(r *realDatabase) {
 // against prints simulated figures beside real ones.
 func (s *scales) against(r *realDatabase) {
 	s.table("Simulated beside measured, all on this machine; changes one after another", "what", "median", "p99", "a second", "simulated: median", "p99", "a second")
-	const lasts = 4 * time.Second
+	const lasts = 3 * time.Second
 	for _, c := range []struct {
 		replicas int
 		distance time.Duration
@@ -191,7 +195,7 @@ func (s *scales) distances() {
 			cells = append(cells, fmt.Sprintf("%.0f", play(s.T, sc).perMillion()))
 		}
 		sc.loss, sc.changes = 0, 0.2
-		sc.lasts *= 5
+		sc.lasts *= 3
 		o := play(s.T, sc)
 		s.row(append(cells, o.at(0.5), o.at(0.99), fmt.Sprintf("%d of %d", o.failed, o.failed+len(o.changes)))...)
 	}
@@ -292,7 +296,7 @@ func (p popularity) String() string {
 // memories: what a replica keeps.
 func (s *scales) memories() {
 	s.misses = map[popularity]float64{}
-	const checks = 4_000_000
+	const checks = 3_000_000
 	s.table(fmt.Sprintf("Memory of keys at one replica after %d million checks", checks/1_000_000), "keys, popularity", "kept", "memory", "checks that ask the database", "warm after, checks")
 	for _, p := range populations() {
 		m := remember(p, checks, *scaleSeed)
