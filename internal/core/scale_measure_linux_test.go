@@ -87,10 +87,20 @@ func (r *realDatabase) must(err error) {
 // open opens the database at a distance.
 func (r *realDatabase) open(distance time.Duration) *postgres.Store {
 	r.Helper()
-	to := r.server.Socket(strings.TrimPrefix(r.name, "/"))
 	if distance > 0 {
-		to = "postgres://" + pgtest.User + ":" + pgtest.Password + "@" + r.proxy(distance).Listen + r.name
+		return r.openBy(r.proxy(distance).Listen)
 	}
+	return r.openAt(r.server.Socket(strings.TrimPrefix(r.name, "/")))
+}
+
+// openBy opens the database by way of an address.
+func (r *realDatabase) openBy(address string) *postgres.Store {
+	r.Helper()
+	return r.openAt("postgres://" + pgtest.User + ":" + pgtest.Password + "@" + address + r.name)
+}
+
+func (r *realDatabase) openAt(to string) *postgres.Store {
+	r.Helper()
 	config, err := postgres.Parse(to)
 	r.must(err)
 	st, err := postgres.Open(r.Context(), config)
@@ -170,7 +180,9 @@ type countedStore struct {
 	*postgres.Store
 
 	beats, looks atomic.Int64
+	trips        *tripCounter    // nil: they are not counted
 	took         []time.Duration // of one caller, who is timed
+	made         []int64         // round trips of the same, and of whoever comes between
 }
 
 type timedKey struct{}
@@ -178,11 +190,12 @@ type timedKey struct{}
 func timed(ctx context.Context) context.Context { return context.WithValue(ctx, timedKey{}, true) }
 
 func (s *countedStore) Update(ctx context.Context, fn func(store.Tx) error) error {
-	began := time.Now()
-	err := s.Store.Update(ctx, fn)
-	if ctx.Value(timedKey{}) != nil {
-		s.took = append(s.took, time.Since(began))
+	if ctx.Value(timedKey{}) == nil {
+		return s.Store.Update(ctx, fn)
 	}
+	began, before := time.Now(), s.trips.count()
+	err := s.Store.Update(ctx, fn)
+	s.took, s.made = append(s.took, time.Since(began)), append(s.made, s.trips.count()-before)
 	return err
 }
 
@@ -290,53 +303,6 @@ func (f storeFleet) leaves(ctx context.Context, id string) error {
 		}
 	}
 	return err
-}
-
-// TestScaleTrips: the model makes as many round trips as the real store does.
-func TestScaleTrips(t *testing.T) {
-	t.Parallel()
-	const distance = 20 * time.Millisecond
-	r := newRealDatabase(t, 2)
-	ctx := t.Context()
-	st := r.open(distance)
-	svc, counted := r.replica("far", st)
-	f := storeFleet{st.Apart()}
-	id, last := r.joined(f, "rep_far")
-	const changes = 10 // so that each connection knows each statement
-	r.disable(svc, changes)
-	r.must(f.leaves(ctx, id))
-	id, last2 := r.joined(f, "rep_far_again")
-	if last2 != last+changes {
-		t.Fatalf("%d changes, want %d", last2-last, changes)
-	}
-	const beat = tripsBegin + 2*tripsCount + tripsRenew + tripsCommit
-	for name, c := range map[string]struct {
-		want int
-		fn   func() error
-	}{
-		"renewal":          {beat, func() error { return f.beat(ctx, id, last2, noNews) }},
-		"renewal and news": {beat + tripsSince + 2*tripsDigests, func() error { return f.beat(ctx, id, last2-2, noNews) }},
-		"look":             {tripsBegin + tripsCount + 1 + tripsCommit, func() error { _, _, err := f.members(ctx); return err }},
-		"wake":             {1, func() error { return st.Wake(ctx) }},
-		"read": {tripsBegin + tripsHolder + tripsCount + tripsCommit, func() error {
-			_, err := svc.index.read(ctx, modelDigest(1))
-			return err
-		}},
-	} {
-		r.must(c.fn()) // it may be the first on its connection
-		took := time.Hour
-		for range 4 {
-			began := time.Now()
-			r.must(c.fn())
-			took = min(took, time.Since(began))
-		}
-		if got := int(took / distance); got != c.want {
-			t.Errorf("%s: %d round trips, the model makes %d", name, got, c.want)
-		}
-	}
-	if got, want := int(slices.Min(counted.took)/distance), tripsBegin+tripsChange+tripsCommit; got != want {
-		t.Errorf("a change: %d round trips, the model makes %d", got, want)
-	}
 }
 
 // ownCPU is the processor time of this process.
