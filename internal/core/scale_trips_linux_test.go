@@ -86,6 +86,7 @@ func TestScaleTrips(t *testing.T) {
 	id, last := r.joined(f, "rep_counted")
 	r.must(f.leaves(ctx, id))
 	r.disable(svc, often)
+	r.must(svc.Close(ctx)) // a wake would have it renew its lease
 	id, now := r.joined(f, "rep_again")
 	if now != last+often {
 		t.Fatalf("%d changes, want %d", now-last, often)
