@@ -10,11 +10,11 @@ import (
 // newsMost is how many changes a replica applies one by one; after more it begins anew.
 const newsMost = 1000
 
-// LeaseOver is after how long without a renewal a replica answers no check, for who looks at the store from outside.
-const LeaseOver = leaseOver
-
 // storeFleet is the replicas on a store.
-type storeFleet struct{ store store.Store }
+type storeFleet struct {
+	store   store.Store
+	flushed *flushNews
+}
 
 func (f storeFleet) join(ctx context.Context, r store.Replica) error {
 	return f.store.Update(ctx, func(tx store.Tx) error { return tx.AddReplica(r) })
@@ -27,7 +27,10 @@ func (f storeFleet) beat(ctx context.Context, id string, seen int64, apply func(
 			return err
 		}
 		apply(n)
-		return tx.RenewReplica(id, n.last)
+		if err := tx.RenewReplica(id, n.last); err != nil {
+			return err
+		}
+		return f.flushed.tell(tx, id)
 	})
 }
 

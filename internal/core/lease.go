@@ -22,6 +22,8 @@ const (
 	leaseOver = time.Second
 	// beatEvery is how often a lease is renewed where nothing wakes the replica sooner.
 	beatEvery = 250 * time.Millisecond
+	// complainEvery is how often it is logged that a lease still can't be renewed.
+	complainEvery = 10 * time.Second
 	// askFirst and askMost bound how long a change waits before it looks at the leases again.
 	askFirst = 2 * time.Millisecond
 	askMost  = 20 * time.Millisecond
@@ -39,6 +41,8 @@ type fleet interface {
 	members(ctx context.Context) (all []store.Replica, last int64, err error)
 	// remove removes a replica, if it has not renewed its lease since.
 	remove(ctx context.Context, id string, renewals int64) error
+	// prune removes some of the changes up to a number that are old, and says whether there may be more.
+	prune(ctx context.Context, upto int64) (more bool, err error)
 }
 
 // news is what has changed since a beat.
@@ -66,6 +70,8 @@ type lease struct {
 	id    atomic.Pointer[string] // by which the others know this replica; nil: it has not joined
 	seen  int64                  // the last change that was applied; -1: none yet
 	wake  chan struct{}
+
+	counts leaseCounts
 }
 
 func newLease(f fleet, r store.Replica, apply func(news), log *slog.Logger) *lease {
@@ -90,6 +96,7 @@ func (l *lease) run(ctx context.Context) {
 	defer l.leave(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	trouble := complaint{lease: l}
 	for {
 		select {
 		case <-ctx.Done():
@@ -98,13 +105,39 @@ func (l *lease) run(ctx context.Context) {
 		case <-l.wake:
 		}
 		was := l.valid()
-		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
-			l.log.Warn("the lease of this replica could not be renewed", "replica", l.replica.Name, "serves", l.valid(), "error", err)
-		} else if !was && err == nil {
-			l.log.Info("this replica has a lease", "replica", l.replica.Name)
+		if err := l.renew(ctx); ctx.Err() == nil {
+			trouble.hear(was, err)
 		}
 		timer.Reset(beatEvery)
 	}
+}
+
+// complaint logs what becomes of renewals, without a line for each that fails.
+type complaint struct {
+	lease  *lease
+	failed int           // renewals, one after the other
+	said   time.Duration // when that was logged
+	served bool          // what was said of it
+}
+
+// hear is told of a renewal, and whether there was a lease before it.
+func (c *complaint) hear(was bool, err error) {
+	l := c.lease
+	l.counts.renewed(err)
+	if err == nil {
+		if !was {
+			l.log.Info("this replica has a lease", "replica", l.replica.Name)
+		}
+		c.failed = 0
+		return
+	}
+	c.failed++
+	serves := l.valid()
+	if c.failed > 1 && serves == c.served && l.now()-c.said < complainEvery {
+		return
+	}
+	c.said, c.served = l.now(), serves
+	l.log.Warn("the lease of this replica could not be renewed", "replica", l.replica.Name, "serves", serves, "times", c.failed, "error", err)
 }
 
 // nudge has the lease renewed now, because something may have changed.
@@ -146,7 +179,9 @@ func (l *lease) renew(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	l.counts.applied(l.seen, reached)
 	l.seen = reached
+	l.counts.last.Store(int64(began))
 	l.until.Store(int64(began + leaseFor))
 	return nil
 }

@@ -25,6 +25,7 @@ var (
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	caught, checks, stale, changes := 0, 0, 0, 0
+	gone := 0
 	for i := range *leaseSeeds {
 		seed := uint64(i + 1)
 		if *leaseSeed != 0 {
@@ -33,7 +34,7 @@ func TestLeases(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSimulation(t, seed)
 			s.run(t.Context())
-			checks, stale, changes = checks+s.checks, stale+s.stale, changes+s.acknowledged
+			checks, stale, changes, gone = checks+s.checks, stale+s.stale, changes+s.acknowledged, gone+s.gone
 			if s.violation != "" {
 				caught++
 				if barrier {
@@ -45,12 +46,34 @@ func TestLeases(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("%d checks answered, %d refused for want of a lease, %d changes acknowledged; %d seeds with a violation", checks, stale, changes, caught)
+	t.Logf("%d checks answered, %d refused for want of a lease, %d changes acknowledged, %d times some were gone; %d seeds with a violation", checks, stale, changes, gone, caught)
 	if tried := max(1, checks/1000); changes < 10*tried/100 {
 		t.Errorf("only %d changes beside %d checks", changes, checks)
 	}
+	if gone < changes/1000 {
+		t.Errorf("only %d times a replica found that changes were gone", gone)
+	}
 	if !barrier && caught == 0 {
 		t.Error("the mutant was not caught")
+	}
+}
+
+// TestLeasesSeeGaps: TestLeases would notice a replica that misses changes which were pruned.
+func TestLeasesSeeGaps(t *testing.T) {
+	t.Parallel()
+	caught := 0
+	for seed := range uint64(40) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSimulation(t, seed+1)
+			s.careless = true
+			s.run(t.Context())
+			if s.violation != "" {
+				caught++
+			}
+		})
+	}
+	if t.Logf("%d of 40 seeds with a violation", caught); caught == 0 {
+		t.Error("a replica that passes over pruned changes was not caught")
 	}
 }
 
@@ -63,7 +86,9 @@ type simulation struct {
 	mu           sync.Mutex
 	n            int64 // the database
 	keys         map[string]int64
-	log          []store.Change
+	log          []store.Change // those that are kept
+	careless     bool           // it does not say that changes are gone
+	gone         int            // how often it said so
 	replicas     map[string]*store.Replica
 	acked        map[string]int64
 	checks       int
@@ -116,6 +141,12 @@ func (s *simulation) run(ctx context.Context) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				n.change(ctx)
+			}
+		})
+		all.Go(func() {
+			for ctx.Err() == nil {
+				<-time.After(s.between(0, 4*time.Second))
+				_ = forget(ctx, n) // the database may not answer
 			}
 		})
 	}
@@ -199,15 +230,7 @@ func (n *node) join(ctx context.Context, r store.Replica) error {
 
 // beat applies what it read before it commits the renewal, as storeFleet does.
 func (n *node) beat(ctx context.Context, id string, seen int64, apply func(news)) error {
-	heard, err := call(ctx, n, func() (heard news, err error) {
-		heard.last = n.s.n
-		if seen >= 0 {
-			for _, c := range n.s.log[seen:] {
-				heard.keys = append(heard.keys, c.KeyID)
-			}
-		}
-		return heard, nil
-	})
+	heard, err := call(ctx, n, func() (news, error) { return newsAfter(simulatedTx{s: n.s}, seen) })
 	if err != nil {
 		return err
 	}
@@ -221,6 +244,50 @@ func (n *node) beat(ctx context.Context, id string, seen int64, apply func(news)
 		return nothing{}, nil
 	})
 	return err
+}
+
+// simulatedTx reads the log.
+type simulatedTx struct {
+	store.Tx
+
+	s *simulation
+}
+
+// LastChange implements store.Tx.
+func (t simulatedTx) LastChange() (int64, error) { return t.s.n, nil }
+
+// KeyChanges implements store.Tx.
+func (t simulatedTx) KeyChanges() (store.KeyChanges, error) {
+	return store.KeyChanges{Changed: t.s.n}, nil
+}
+
+// KeyDigests implements store.Tx.
+func (simulatedTx) KeyDigests(string) ([][32]byte, error) { return nil, nil }
+
+// ChangesSince implements store.Tx.
+func (t simulatedTx) ChangesSince(n int64, _ int) (list []store.Change, err error) {
+	for _, c := range t.s.log {
+		if c.N > n {
+			list = append(list, c)
+		}
+	}
+	if !t.s.careless && (len(list) == 0 || list[0].N != n+1) {
+		t.s.gone++
+		return nil, store.ErrChangesGone
+	}
+	return list, nil
+}
+
+// prune removes changes up to a number, and often later ones: the database's clock may have been set forward, and the number be of a
+// moment that is long gone.
+func (n *node) prune(ctx context.Context, upto int64) (bool, error) {
+	return call(ctx, n, func() (bool, error) {
+		upto = max(upto, n.s.n-n.s.random.Int64N(10))
+		for len(n.s.log) > 0 && n.s.log[0].N <= upto {
+			n.s.log = n.s.log[1:]
+		}
+		return false, nil
+	})
 }
 
 func (n *node) members(ctx context.Context) ([]store.Replica, int64, error) {

@@ -29,6 +29,7 @@ type Apart interface {
 // replica is a service that is one of several on its store.
 type replica struct {
 	lease *lease
+	waits waits
 	waker Waker // nil: the store has no such thing
 	stop  context.CancelFunc
 	done  sync.WaitGroup
@@ -40,12 +41,14 @@ func (s *Service) lead(cfg Config) {
 	if a, ok := s.store.(Apart); ok {
 		leases = a.Apart()
 	}
-	r := &replica{lease: newLease(storeFleet{leases}, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
+	all := storeFleet{leases, &flushNews{written: &s.usage.written, now: s.now}}
+	r := &replica{lease: newLease(all, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
 	r.waker, _ = s.store.(Waker)
 	s.index.lease, s.replica = r.lease, r
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	r.done.Go(func() { r.lease.run(ctx) })
+	r.done.Go(func() { pruneChanges(ctx, storeFleet{store: s.store}, s.log) })
 	if r.waker != nil {
 		r.done.Go(func() { r.waker.Woken(ctx, r.lease.nudge) })
 	}
@@ -77,6 +80,7 @@ func (s *Service) updateAmong(ctx context.Context, fn func(store.Tx) error) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
+	defer s.replica.waits.begin()()
 	if s.replica.waker != nil {
 		if wakeErr := s.replica.waker.Wake(ctx); wakeErr != nil {
 			s.log.Warn("the other replicas could not be woken: they ask by themselves", "error", wakeErr)

@@ -263,7 +263,7 @@ func measureCosts(r *realDatabase) (c modelCosts) {
 	ctx := r.Context()
 	st := r.open(0)
 	svc, counted := r.replica("measured", st)
-	f := storeFleet{st.Apart()}
+	f := storeFleet{store: st.Apart()}
 	id, last := r.joined(f, "rep_measured")
 	var beatTook time.Duration
 	c.beat, beatTook = r.each(1500, func(int) error { return f.beat(ctx, id, last, noNews) })

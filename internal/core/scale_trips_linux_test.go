@@ -82,7 +82,7 @@ func TestScaleTrips(t *testing.T) {
 	st := r.openBy(trips.Addr().String())
 	svc, counted := r.replica("counted", st)
 	counted.trips = trips
-	f := storeFleet{st.Apart()}
+	f := storeFleet{store: st.Apart()}
 	id, last := r.joined(f, "rep_counted")
 	r.must(f.leaves(ctx, id))
 	r.disable(svc, often)

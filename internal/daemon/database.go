@@ -87,8 +87,10 @@ func unusableStore(err error) error {
 		is         error
 		code, hint string
 	}{
-		{store.ErrNewerSchema, "newer-schema", "run the version of keyfobd that made it, or a newer one"},
+		{store.ErrNewerSchema, "newer-schema", "run the version of keyfobd that brought it there, or a newer one"},
 		{store.ErrOlderSchema, "older-schema", "start this version of keyfobd on it once, which brings it up to date"},
+		{store.ErrServed, "older-replicas", "stop every replica, then start this version: no older one can run beside it"},
+		{store.ErrCrowded, "database-crowded", "give the database more connections (max_connections), or each replica fewer (pool_max_conns in --database)"},
 		{store.ErrUnreachable, "database-unreachable", "start the database, or check host and port of --database"},
 		{store.ErrReadOnly, "database-read-only", "give --database the primary server, not a standby"},
 		{store.ErrRefused, "database-refused", "check user, password (~/.pgpass, PGPASSWORD) and database of --database"},

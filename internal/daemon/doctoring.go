@@ -32,7 +32,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	if d.db != nil {
 		defer func() { _ = d.db.Close() }() // it was read
 		found = append(found, d.integrity(ctx), d.settings(ctx))
-		if d.db.Schema == d.db.Known {
+		if d.db.Schema >= d.db.Known {
 			found = append(found, d.material(ctx), d.sealed())
 		}
 	}

@@ -39,9 +39,10 @@ const (
 type statusDoc struct {
 	Database   string       `json:"database"`
 	Schema     int          `json:"schema"`
-	Keys       int64        `json:"keys"`        // not deleted
-	Secrets    int64        `json:"secrets"`     // not retired
-	LastChange int64        `json:"last_change"` // its number
+	Since      int          `json:"schema_since"` // the oldest schema whose programs may run on it
+	Keys       int64        `json:"keys"`         // not deleted
+	Secrets    int64        `json:"secrets"`      // not retired
+	LastChange int64        `json:"last_change"`  // its number
 	Replicas   []replicaDoc `json:"replicas"`
 }
 
@@ -52,6 +53,7 @@ type replicaDoc struct {
 	Applied  int64     `json:"applied"` // the number of the last change that it goes by
 	Behind   int64     `json:"behind"`  // changes
 	Renewed  float64   `json:"renewed_seconds_ago"`
+	Flushed  *float64  `json:"flushed_seconds_ago"` // when it last wrote the use of keys; null: it told nothing yet
 	JoinedAt time.Time `json:"joined_at"`
 }
 
@@ -71,6 +73,12 @@ func statusRun(ctx context.Context, opts *StatusOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	doc, err := settled(ctx, db)
+	if err == nil {
+		err = db.View(ctx, func(tx store.Tx) (err error) {
+			doc.Keys, doc.Secrets, err = tx.CountKeys()
+			return err
+		})
+	}
 	if err != nil {
 		return unusableStore(err)
 	}
@@ -152,18 +160,21 @@ func statusOf(ctx context.Context, db viewer) (doc *statusDoc, err error) {
 		if err != nil {
 			return err
 		}
-		doc = &statusDoc{Schema: s.Schema, Keys: s.Keys, Secrets: s.Secrets, Replicas: []replicaDoc{}}
+		doc = &statusDoc{Schema: s.Schema, Since: s.Since, Replicas: []replicaDoc{}}
 		if doc.LastChange, err = tx.LastChange(); err != nil {
 			return err
 		}
 		replicas, err := tx.Replicas()
+		ago := func(at time.Time) float64 { return max(s.Now.Sub(at), 0).Round(time.Millisecond).Seconds() }
 		for _, r := range replicas {
-			ago := max(s.Now.Sub(r.SeenAt), 0)
 			one := replicaDoc{
 				Name: r.Name, Version: r.Version, State: replicaServing, Applied: r.Applied, Behind: max(doc.LastChange-r.Applied, 0),
-				Renewed: ago.Round(time.Millisecond).Seconds(), JoinedAt: r.JoinedAt,
+				Renewed: ago(r.SeenAt), JoinedAt: r.JoinedAt,
 			}
-			if ago >= core.LeaseOver || r.Renewals == 0 {
+			if !r.FlushedAt.IsZero() {
+				one.Flushed = new(ago(r.FlushedAt))
+			}
+			if !core.HasLease(r, s.Now) {
 				one.State = replicaNoLease
 			}
 			doc.Replicas = append(doc.Replicas, one)
@@ -180,7 +191,7 @@ func (d *statusDoc) print(out *cliutil.Output, shared bool) error {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	err := out.Table(nil, [][]string{
 		{"Database", d.Database},
-		{"Schema", strconv.Itoa(d.Schema)},
+		{"Schema", fmt.Sprintf("%d, for programs that know %d", d.Schema, d.Since)},
 		{"Keys", number(d.Keys)},
 		{"Secrets", number(d.Secrets)},
 		{"Last change", number(d.LastChange)},
@@ -194,7 +205,14 @@ func (d *statusDoc) print(out *cliutil.Output, shared bool) error {
 	}
 	rows := make([][]string, len(d.Replicas))
 	for i, r := range d.Replicas {
-		rows[i] = []string{r.Name, r.Version, r.State, number(r.Applied), number(r.Behind), strconv.FormatFloat(r.Renewed, 'f', 1, 64) + " s ago"}
+		rows[i] = []string{r.Name, r.Version, r.State, number(r.Applied), number(r.Behind), secondsAgo(&r.Renewed), secondsAgo(r.Flushed)}
 	}
-	return out.Table([]string{"REPLICA", "VERSION", "STATE", "APPLIED", "BEHIND", "RENEWED"}, rows)
+	return out.Table([]string{"REPLICA", "VERSION", "STATE", "APPLIED", "BEHIND", "RENEWED", "USE WRITTEN"}, rows)
+}
+
+func secondsAgo(n *float64) string {
+	if n == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*n, 'f', 1, 64) + " s ago"
 }

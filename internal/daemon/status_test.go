@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -51,9 +52,17 @@ func TestStatusOfReplicas(t *testing.T) {
 		t.Fatalf("%+v", doc)
 	}
 	for _, r := range doc.Replicas {
-		if r.State != replicaServing || r.Version != "v1" || r.Name == "" || r.Behind != 0 || r.Renewed >= 1 {
+		if r.State != replicaServing || r.Version != "v1" || r.Name == "" || r.Behind != 0 || r.Renewed >= 1 || r.Flushed == nil || *r.Flushed > 60 {
 			t.Errorf("%+v", r)
 		}
+	}
+	var table bytes.Buffer
+	noError(t, statusRun(t.Context(), &StatusOptions{DataDir: dir, Database: database, Output: output(&table, io.Discard, cliutil.FormatTable)}))
+	if want := regexp.MustCompile(`(?s)Schema\t1, for programs that know 1\n.*127\.0\.0\.1:\d+\tv1\tserving\t0\t0\t\d\.\d s ago\t\d+\.\d s ago\n`); !want.MatchString(table.String()) {
+		t.Errorf("%q", table.String())
+	}
+	if doc.Schema != 1 || doc.Since != 1 || doc.Keys != 0 || doc.Secrets != 0 {
+		t.Errorf("%+v", doc)
 	}
 	two.end()
 	if doc, err = status(t, dir, database); err != nil || len(doc.Replicas) != 1 {
@@ -86,7 +95,7 @@ func TestStatusOfAFile(t *testing.T) {
 	service := start(t, dir, nil)
 	doc, err := status(t, dir, "")
 	noError(t, err)
-	if doc.Database != filepath.Join(dir, databaseFile) || doc.Schema < 1 || doc.Keys != 0 || len(doc.Replicas) != 0 {
+	if doc.Database != filepath.Join(dir, databaseFile) || doc.Schema < 13 || doc.Since != doc.Schema || doc.Keys != 0 || len(doc.Replicas) != 0 {
 		t.Errorf("%+v", doc)
 	}
 	var out bytes.Buffer
@@ -135,7 +144,7 @@ func TestReplicasThatLag(t *testing.T) {
 	} {
 		doc, err := settled(t.Context(), &renewing{db, tt.applied})
 		noError(t, err)
-		if r := doc.Replicas[0]; doc.LastChange != 1 || doc.Keys != 1 || doc.Secrets != 1 || r.State != tt.state || r.Behind != tt.behind {
+		if r := doc.Replicas[0]; doc.LastChange != 1 || r.State != tt.state || r.Behind != tt.behind {
 			t.Errorf("%s: %+v", name, doc)
 		}
 	}

@@ -143,6 +143,7 @@ func (m *metrics) register(s *Server) {
 		}
 		return float64(s.Gateway.Open())
 	})
+	m.registerReplica(s)
 	if s.TLSExpires != nil {
 		gauge("keyfob_tls_certificate_expiry_timestamp_seconds", "When the TLS certificate ends.", nil,
 			func() float64 { return float64(s.TLSExpires().Unix()) })

@@ -63,8 +63,18 @@ func (t *tx) ChangesSince(n int64, limit int) ([]store.Change, error) {
 		out = append(out, c)
 		return err
 	})
-	if err == nil && (len(out) == 0 || out[0].N != n+1) {
+	if err == nil && (len(out) == 0 || out[len(out)-1].N != n+int64(len(out))) { // the first ones, or some between
 		err = fmt.Errorf("changes since %d: %w", n, store.ErrChangesGone)
 	}
 	return out, err
+}
+
+// PruneChanges implements store.Tx. It looks at the oldest entries alone, so that it costs little where there is nothing to do, and
+// stops before the first that is too young: clocks go back, and a gap within the log would hide changes.
+func (t *tx) PruneChanges(upto int64, kept time.Duration, limit int) (int, error) {
+	const q = `WITH oldest AS (SELECT n, at FROM changes WHERE n <= $1 ORDER BY n LIMIT $3)
+		DELETE FROM changes WHERE n IN (
+			SELECT n FROM oldest WHERE n < coalesce((SELECT min(n) FROM oldest WHERE at > ` + now + ` - $2), $1 + 1))`
+	n, err := t.Run("changes", q, upto, kept.Microseconds(), limit)
+	return int(n), err
 }

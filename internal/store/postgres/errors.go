@@ -93,7 +93,7 @@ func explanations() map[string]struct {
 		codeDeadlock:      {store.ErrBusy, "too many changes met each other"},
 		codeLockTimeout:   {store.ErrBusy, "a lock was not free in time"},
 		codeCanceled:      {store.ErrBusy, "a statement took too long"},
-		codeTooMany:       {store.ErrBusy, "it has no free connection"},
+		codeTooMany:       {store.ErrCrowded, "it lets nobody else in"},
 		codeAdminShutdown: {store.ErrUnreachable, "it is being stopped"},
 		codeCrashShutdown: {store.ErrUnreachable, "it is being stopped"},
 		codeCannotConnect: {store.ErrUnreachable, "it is being started or stopped"},
@@ -103,7 +103,7 @@ func explanations() map[string]struct {
 		codeAuthorization: {store.ErrRefused, "it lets this user not in from here"},
 		codeNoDatabase:    {store.ErrRefused, "there is no such database"},
 		codeNoPrivilege:   {store.ErrRefused, "the user may not do this"},
-		codeDiskFull:      {nil, "the disk is full"},
+		codeDiskFull:      {store.ErrUnavailable, "the disk is full"},
 	}
 }
 
@@ -111,15 +111,12 @@ func explanations() map[string]struct {
 // failed connection names host, user and database, never the password.
 func (s *Store) explain(err error) error {
 	if known, ok := explanations()[state(err)]; ok {
-		if known.is == nil {
-			return fmt.Errorf("database %s: %s: %w", s.name, known.says, err)
-		}
 		return fmt.Errorf("database %s: %s: %w: %w", s.name, known.says, known.is, err)
 	}
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Errorf("database %s: %w", s.name, err)
 	}
-	for _, known := range []error{store.ErrNewerSchema, store.ErrOlderSchema, store.ErrNotEmpty, store.ErrRefused, store.ErrReadOnly, errForeign} {
+	for _, known := range []error{store.ErrNewerSchema, store.ErrOlderSchema, store.ErrNotEmpty, store.ErrServed, store.ErrRefused, store.ErrReadOnly, errForeign} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("database %s: %w", s.name, err)
 		}

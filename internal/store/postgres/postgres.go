@@ -100,7 +100,7 @@ func (c Config) Name() string {
 }
 
 // Open opens the database and brings its schema up to date, together with any other process that does so now. A database that
-// holds something else or is of a newer schema (store.ErrNewerSchema), a standby, and a server that is too old or could lose
+// holds something else or is of a schema that is too new (store.ErrNewerSchema), a standby, and a server that is too old or could lose
 // what it acknowledged (store.ErrRefused) are refused and left as they are. Open takes at most a minute.
 func Open(ctx context.Context, c Config) (*Store, error) { return openWith(ctx, c, migrate) }
 
@@ -108,17 +108,15 @@ func Open(ctx context.Context, c Config) (*Store, error) { return openWith(ctx, 
 // left as it is.
 func OpenAsIs(ctx context.Context, c Config) (*Store, error) {
 	return openWith(ctx, c, func(ctx context.Context, conn *pgx.Conn) error {
-		version, err := schemaVersion(ctx, conn)
-		known := len(migrationNames())
+		is, err := schemaOf(ctx, conn)
+		known := len(allMigrations())
 		switch {
 		case err != nil:
 			return err
-		case version > known:
-			return newerSchema(version)
-		case version < known:
-			return fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, version, known)
+		case is.Version < known:
+			return fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, is.Version, known)
 		}
-		return nil
+		return is.Refuse(known)
 	})
 }
 

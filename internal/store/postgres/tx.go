@@ -36,13 +36,17 @@ func newTx(ctx context.Context, inner pgx.Tx) *tx {
 	return t
 }
 
+// now is the server's clock in microseconds: what it says is for people alone.
+const now = `(extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT`
+
 // Dialect implements statements.Engine.
 func (*tx) Dialect() statements.Dialect {
 	return statements.Dialect{
 		Disabled: "k.disabled",
 		IfNull:   "coalesce",
 		OneOf:    "= ANY (ARRAY(SELECT json_array_elements_text(CAST($1 AS json))))",
-		Now:      "(extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT",
+		Since:    "since",
+		Now:      now,
 	}
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/internal/store/statements"
@@ -29,3 +30,6 @@ func (t *tx) ChangesSince(n int64, _ int) ([]store.Change, error) {
 	}
 	return nil, err
 }
+
+// PruneChanges implements store.Tx: changes are counted here, and none is kept.
+func (*tx) PruneChanges(int64, time.Duration, int) (int, error) { return 0, nil }

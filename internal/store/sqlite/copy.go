@@ -61,11 +61,11 @@ func readMoment(ctx context.Context, conn *sql.Conn, path string, moment func(sc
 	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
 		return "", err
 	}
-	version, err := schemaVersion(ctx, conn) // the first read is what the moment is of
+	is, err := schemaOf(ctx, conn) // the first read is what the moment is of
 	if err != nil {
 		return "", err
 	}
-	return moment(version)
+	return moment(is.Version)
 }
 
 // copyTo copies page by page. The open transaction of conn is what is copied (https://sqlite.org/c3ref/backup_finish.html).

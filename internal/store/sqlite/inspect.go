@@ -16,7 +16,7 @@ type Inspected struct {
 }
 
 // Inspect opens a database that is there, also while others write to it, and changes nothing in it. A file that is no database of
-// Keyfob or of a newer schema (store.ErrNewerSchema) is refused. Rows can be read if Schema is Known.
+// Keyfob or of a schema that is too new (store.ErrNewerSchema) is refused. Rows can be read unless Schema is below Known.
 func Inspect(ctx context.Context, path string) (*Inspected, error) {
 	if size(path) == 0 { // SQLite would make one
 		return nil, fmt.Errorf("database %s: %w", path, os.ErrNotExist)
@@ -28,10 +28,12 @@ func Inspect(ctx context.Context, path string) (*Inspected, error) {
 	if err != nil {
 		return nil, explain(path, err)
 	}
-	in := &Inspected{Store: &Store{path: path, writer: db, reader: db}, Known: len(migrationNames())}
-	if in.Schema, err = schemaVersion(ctx, db); err != nil {
+	in := &Inspected{Store: &Store{path: path, writer: db, reader: db}, Known: len(allMigrations())}
+	is, err := schemaOf(ctx, db)
+	if err != nil {
 		return nil, errors.Join(explain(path, err), db.Close())
 	}
+	in.Schema = is.Version
 	return in, nil
 }
 

@@ -22,12 +22,8 @@ func openOld(t *testing.T, n int, rows string) *Store {
 	var script strings.Builder
 	script.WriteString(`PRAGMA journal_mode = WAL;
 		CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT;`)
-	for i, name := range migrationNames()[:n] {
-		text, err := migrations.ReadFile("migrations/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&script, `%s; INSERT INTO schema_migrations VALUES (%d, '%s', 0);`, text, i+1, name)
+	for i, m := range allMigrations()[:n] {
+		fmt.Fprintf(&script, `%s; INSERT INTO schema_migrations (version, name, applied_at) VALUES (%d, '%s', 0);`, m.Text, i+1, m.Name)
 	}
 	execute(t, path, script.String()+rows)
 	return open(t, path)

@@ -125,7 +125,7 @@ func TestNewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	if !errors.Is(err, store.ErrNewerSchema) {
 		t.Fatalf("got %v, want %v", err, store.ErrNewerSchema)
 	}
-	wantError(t, err, fmt.Sprintf("its schema is 9999, this program knows up to %d", len(migrationNames())))
+	wantError(t, err, fmt.Sprintf("its schema is 9999, for programs that know 9999; this program knows up to %d", len(allMigrations())))
 	if after := snapshot(t, path); after != before {
 		t.Error("the file was changed")
 	}
@@ -139,13 +139,34 @@ func TestMigrationsAreRecordedOnce(t *testing.T) {
 	var n, latest int
 	var name string
 	err := s.reader.QueryRowContext(t.Context(), `SELECT count(*), max(version), max(name) FROM schema_migrations`).Scan(&n, &latest, &name)
-	if names := migrationNames(); err != nil || n != len(names) || latest != len(names) || name != names[len(names)-1] {
+	if all := allMigrations(); err != nil || n != len(all) || latest != len(all) || name != all[len(all)-1].Name {
 		t.Errorf("recorded %d, the latest %d %s: %v", n, latest, name, err)
 	}
-	for i, name := range migrationNames() {
-		if want := fmt.Sprintf("%04d_", i+1); !strings.HasPrefix(name, want) {
-			t.Errorf("migration %d is called %s", i+1, name)
+}
+
+// TestSchemaBesideWhichThisProgramRuns: a later program brought the file up to date, and this one is started again.
+func TestSchemaBesideWhichThisProgramRuns(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyfob.db")
+	closed(t, path)
+	known := len(allMigrations())
+	execute(t, path, fmt.Sprintf(`INSERT INTO schema_migrations (version, name, applied_at, since) VALUES (%d, 'next.sql', 0, %d)`, known+1, known))
+	s := open(t, path)
+	if err := s.View(t.Context(), func(tx store.Tx) error {
+		is, err := tx.State()
+		if is.Schema != known+1 || is.Since != known {
+			t.Errorf("%+v", is)
 		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	in, err := Inspect(t.Context(), path)
+	if err != nil || in.Schema != known+1 {
+		t.Fatal(in, err)
+	}
+	if err := in.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

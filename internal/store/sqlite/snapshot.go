@@ -51,9 +51,9 @@ func (s *Snapshot) open(ctx context.Context) error {
 	if s.tx, err = s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
 		return err
 	}
-	version, err := schemaVersion(short, s.tx)
-	if known := len(migrationNames()); err == nil && version < known {
-		err = fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, version, known)
+	is, err := schemaOf(short, s.tx)
+	if known := len(allMigrations()); err == nil && is.Version < known {
+		err = fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, is.Version, known)
 	}
 	return err
 }

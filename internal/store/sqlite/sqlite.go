@@ -31,7 +31,7 @@ const (
 )
 
 // Open opens the database at path and brings its schema up to date. It makes the file, readable by its owner alone, in a
-// folder that must exist. A file that is no database of Keyfob or of a newer schema (store.ErrNewerSchema) is refused and
+// folder that must exist. A file that is no database of Keyfob or of a schema that is too new (store.ErrNewerSchema) is refused and
 // left as it is. Open takes at most 15 s.
 func Open(ctx context.Context, path string) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -80,14 +80,14 @@ func probe(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	version, err := schemaVersion(ctx, db)
+	is, err := schemaOf(ctx, db)
 	if err != nil {
 		return err
 	}
-	if known := len(migrationNames()); version > known {
-		return fmt.Errorf("%w: its schema is %d, this program knows up to %d", store.ErrNewerSchema, version, known)
+	if err := is.Refuse(len(allMigrations())); err != nil {
+		return err
 	}
-	if version > 0 {
+	if is.Version > 0 {
 		return nil
 	}
 	var tables int

@@ -36,6 +36,7 @@ func (*tx) Dialect() statements.Dialect {
 		Disabled: "k.disabled = 1",
 		IfNull:   "ifnull",
 		OneOf:    "IN (SELECT value FROM json_each($1))",
+		Since:    sinceOf,
 		Now:      "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 	}
 }

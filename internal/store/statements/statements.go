@@ -33,6 +33,7 @@ type Dialect struct {
 	Disabled string // the condition that a key k is disabled, as the index on those has it
 	IfNull   string // the function that returns the first of two values that is not NULL, as indexes have it
 	OneOf    string // the condition that what stands before it is in the JSON array $1
+	Since    string // what a row of schema_migrations says of the oldest schema whose programs it runs beside
 	Now      string // the clock, in microseconds: what it says is for people alone
 }
 

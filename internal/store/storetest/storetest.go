@@ -72,6 +72,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"digests are listed", testDigestLists},
 		{"the log of changes", testChangeLog},
 		{"replicas and their leases", testReplicas},
+		{"counts", testCounts},
+		{"old changes go", testChangesPruned},
 		{"a deleted key's rotation", testRotationOfDeletedKey},
 		{"trust rules", testTrustRules},
 		{"sessions and tokens of jobs", testTrustSessions},

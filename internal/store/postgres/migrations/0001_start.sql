@@ -403,13 +403,14 @@ CREATE CONSTRAINT TRIGGER org_changed AFTER UPDATE OF slug, name ON orgs
 
 -- Services that answer from memory together, and how far each has applied what was changed.
 CREATE TABLE replicas (
-    id        TEXT COLLATE "C" PRIMARY KEY,
-    name      TEXT COLLATE "C" NOT NULL,
-    version   TEXT COLLATE "C" NOT NULL,
-    applied   BIGINT NOT NULL,
-    renewals  BIGINT NOT NULL,
-    joined_at BIGINT NOT NULL,
-    seen_at   BIGINT NOT NULL
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    name       TEXT COLLATE "C" NOT NULL,
+    version    TEXT COLLATE "C" NOT NULL,
+    applied    BIGINT NOT NULL,
+    renewals   BIGINT NOT NULL,
+    joined_at  BIGINT NOT NULL,
+    seen_at    BIGINT NOT NULL,
+    flushed_at BIGINT -- when it last wrote the use of keys; NULL: it told nothing yet
 );
 
 -- Use of keys that is not in their rows yet: thousands of keys in a row. folds says how far each owner, a process, has moved it there: for
