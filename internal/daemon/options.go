@@ -28,6 +28,7 @@ type ServeOptions struct {
 	MetricsListen  string   // host:port of /metrics alone; empty: on Listen, for this machine
 	LogFormat      string   // text or json
 	LogLevel       string   // debug, info, warn or error
+	DrainDelay     string   // a Go duration: for how long it goes on serving, unready, once it is to stop
 	ExitWithParent bool     // stop when In ends
 	JSON           bool     // say where it listens as JSON
 	SignIn         SignIn
@@ -78,6 +79,12 @@ func (o *ServeOptions) check() (public *url.URL, err error) {
 		return nil, cliutil.UsageError("--listen %s goes beyond this machine: say with --public-url how clients reach it", o.Listen)
 	}
 	return public, nil
+}
+
+// drainDelay is DrainDelay; check has refused all else.
+func (o *ServeOptions) drainDelay() time.Duration {
+	d, _ := parseDelay(o.DrainDelay)
+	return d
 }
 
 // proxies are the networks of TrustedProxies.

@@ -88,7 +88,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
 
-	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, metrics: metrics, pair: pair, public: public, log: log})
+	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, metrics: metrics, pair: pair, public: public, delay: opts.drainDelay(), log: log})
 }
 
 // service is what serves: all parts open, nothing said to anybody yet.
@@ -96,9 +96,10 @@ type service struct {
 	dir      dataDir
 	domain   *domain
 	listener net.Listener
-	metrics  net.Listener // of /metrics alone; nil: it is on listener
-	pair     *certificate // nil: no TLS
-	public   *url.URL     // nil: where it listens
+	metrics  net.Listener  // of /metrics alone; nil: it is on listener
+	pair     *certificate  // nil: no TLS
+	public   *url.URL      // nil: where it listens
+	delay    time.Duration // between the end of readiness and that of the listener
 	log      *slog.Logger
 }
 
@@ -188,7 +189,13 @@ func (s service) serve(ctx context.Context, handler *server.Server) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping")
+	s.log.Info("stopping", "drain_delay", s.delay)
+	handler.Unready()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(s.delay):
+	}
 	handler.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

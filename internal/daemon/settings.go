@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/pkg/client"
@@ -72,6 +73,7 @@ func settings(o *ServeOptions) []setting {
 		{name: "oidc-client-secret-file", field: &o.SignIn.SecretFile, usage: "`FILE` with the secret that goes with it, mode 0600"},
 		{name: "oidc-join", field: &o.SignIn.Joins, usage: "who signs in with an address of a domain joins: `DOMAIN=ORG:ROLE`; may be given again", check: checkJoin},
 		{name: "setup-link", field: &o.SetupLink, def: "true", usage: "while there is no account, print a link that makes the first one"},
+		{name: "drain-delay", field: &o.DrainDelay, def: "0s", usage: "`DURATION` to go on serving after SIGTERM, while /readyz answers 503 and balancers notice", check: checkDelay},
 		{name: "exit-with-parent", field: &o.ExitWithParent, def: "false", usage: "stop when stdin ends", flagOnly: true},
 	}
 }
@@ -165,6 +167,25 @@ func checkDatabase(value string) error {
 	}
 	_, err := parseDatabase(value)
 	return err
+}
+
+// mostDelay is longer than any balancer takes to notice.
+const mostDelay = 5 * time.Minute
+
+func checkDelay(value string) error {
+	_, err := parseDelay(value)
+	return err
+}
+
+func parseDelay(value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 || d > mostDelay {
+		return 0, fmt.Errorf("use a duration from 0s to %s, such as 5s", mostDelay)
+	}
+	return d, nil
 }
 
 func checkJoin(value string) error {

@@ -97,11 +97,13 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Drain makes /readyz answer 503 from now on, so that no new requests are sent here; all else is served as before.
-//
-// The gateway's streams end now, its other requests after a while.
+// Unready makes /readyz answer 503 from now on, so that no new requests are sent here; all else is served as before. Each answer ends
+// its connection: none that is idle when the service ends has a request on its way.
+func (s *Server) Unready() { s.draining.Store(true) }
+
+// Drain is for when no more requests come: it is Unready, and the gateway's streams end now, its other requests after a while.
 func (s *Server) Drain() {
-	s.draining.Store(true)
+	s.Unready()
 	if s.Gateway != nil {
 		s.Gateway.Drain()
 	}
@@ -114,6 +116,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header[headerRequestID] = rec.id[:]
 	for _, always := range s.always {
 		header[always.name] = always.value
+	}
+	if s.draining.Load() {
+		header["Connection"] = []string{"close"}
 	}
 	if len(r.TransferEncoding) > 0 {
 		// A Content-Length may stand beside it, which net/http hides: what follows may be a part of this request to a proxy that goes

@@ -69,7 +69,7 @@ type node struct {
 	now string // its URL; it changes with each start
 }
 
-func newCluster(t *testing.T, tag string) *cluster {
+func newCluster(t *testing.T, tag string, flags ...string) *cluster {
 	t.Helper()
 	c := &cluster{T: t, server: pgtest.Own(t)}
 	database, err := url.Parse(c.server.Database(t))
@@ -98,7 +98,7 @@ func newCluster(t *testing.T, tag string) *cluster {
 		t.Cleanup(p.Stop)
 		s := &service{
 			T: t, data: filepath.Join(t.TempDir(), "data"), program: program, env: []string{"PGPASSWORD=" + pgtest.Password},
-			flags: []string{"--database", "postgres://" + pgtest.User + "@" + p.Listen + database.Path},
+			flags: []string{"--database", "postgres://" + pgtest.User + "@" + p.Listen + database.Path}, more: flags,
 		}
 		if first == nil {
 			first = s

@@ -72,6 +72,7 @@ type service struct {
 	under   []string // what runs it, such as strace and its flags
 	program string   // another keyfobd than that of this tree; empty: that
 	flags   []string // further ones
+	more    []string // those of serve alone
 	env     []string // further variables
 
 	cmd *exec.Cmd
@@ -117,7 +118,7 @@ func (s *service) tryStart() error {
 	if s.program != "" {
 		program = s.program
 	}
-	argv := slices.Concat(s.under, []string{program, "serve", "-o", "json", "--setup-link=false", "--listen", "127.0.0.1:0", "--data-dir", s.data}, s.flags)
+	argv := slices.Concat(s.under, []string{program, "serve", "-o", "json", "--setup-link=false", "--listen", "127.0.0.1:0", "--data-dir", s.data}, s.flags, s.more)
 	s.cmd, s.log = exec.Command(argv[0], argv[1:]...), &output{}
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -126,7 +126,8 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error 
 }
 
 // pass has the proxy pass the request on. It panics where an answer is cut, so that the client sees it cut. A call whose key was
-// refused ends with a message instead if it can: clients take a cut stream up again, and wait for a result that they may not have.
+// refused ends with a message instead if it can: clients take a cut stream up again, and wait for a result that they may not have. A
+// stream that the client only listens to ends as it may at any time, when the service stops.
 func (g *Gateway) pass(out *writer, r *http.Request) {
 	req, ctx := of(r.Context()), r.Context()
 	defer func() {
@@ -134,10 +135,14 @@ func (g *Gateway) pass(out *writer, r *http.Request) {
 		if cut == nil {
 			return
 		}
-		if cause := context.Cause(ctx); errors.Is(cause, errNoAnswer) { // nobody else would tell
+		cause := context.Cause(ctx)
+		if errors.Is(cause, errNoAnswer) { // nobody else would tell
 			g.logFailure(ctx, "an answer of the MCP upstream was cut", cause)
 		}
-		ended, ok := errors.AsType[*endedError](context.Cause(ctx))
+		if errors.Is(cause, errDraining) && r.Method == http.MethodGet && out.between() {
+			return
+		}
+		ended, ok := errors.AsType[*endedError](cause)
 		if !ok || cut != http.ErrAbortHandler || req.message == nil || !out.between() { //nolint:errorlint,err113 // as net/http compares
 			panic(cut)
 		}

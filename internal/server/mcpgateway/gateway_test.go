@@ -183,7 +183,8 @@ func TestWhatEndsAStream(t *testing.T) {
 		"a refused key's stream":          {"GET", first, func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
 		"a store without an answer":       {"POST", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
 		"the same, of a stream":           {"GET", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
-		"the stop of a stream":            {"GET", first, func(s *site) { s.Drain() }, "", true, ""},
+		"the stop of a stream":            {"GET", first, func(s *site) { s.Drain() }, "", false, ""},
+		"the stop of a stream, mid-event": {"GET", "data: 1\ndata:", func(s *site) { s.Drain() }, "", true, ""},
 		"the stop of a call, after grace": {"POST", first, func(s *site) { s.Drain(); s.Drain() }, "", true, ""},
 		"silence":                         {"GET", first, nil, "", true, "nothing was sent for too long"},
 	} {

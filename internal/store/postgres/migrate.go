@@ -52,9 +52,10 @@ func schemaOf(ctx context.Context, conn *pgx.Conn) (is schema.Applied, err error
 	return is, err
 }
 
-// migrate applies what is missing, each migration in a transaction of its own.
-func migrate(ctx context.Context, conn *pgx.Conn) error {
-	all := allMigrations()
+func migrate(ctx context.Context, conn *pgx.Conn) error { return migrateTo(ctx, conn, allMigrations()) }
+
+// migrateTo applies what is missing, each migration in a transaction of its own.
+func migrateTo(ctx context.Context, conn *pgx.Conn, all []schema.Migration) error {
 	is, err := schemaOf(ctx, conn)
 	if err != nil {
 		return err
