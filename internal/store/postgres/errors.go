@@ -36,6 +36,8 @@ const (
 	codeNoPrivilege     = "42501"
 	codeDiskFull        = "53100"
 	classConnectionLost = "08"
+	classResources      = "53"
+	classSystem         = "58"
 )
 
 // state returns PostgreSQL's SQLSTATE of err, or "".
@@ -79,7 +81,7 @@ func rowError(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// explanations say what is wrong with a database, by SQLSTATE.
+// explanations say what is wrong with a database, by SQLSTATE or its class.
 func explanations() map[string]struct {
 	is   error
 	says string
@@ -104,13 +106,20 @@ func explanations() map[string]struct {
 		codeNoDatabase:    {store.ErrRefused, "there is no such database"},
 		codeNoPrivilege:   {store.ErrRefused, "the user may not do this"},
 		codeDiskFull:      {store.ErrUnavailable, "the disk is full"},
+		classResources:    {store.ErrUnavailable, "it has not enough memory or the like"},
+		classSystem:       {store.ErrUnavailable, "its system failed"},
 	}
 }
 
 // explain adds to PostgreSQL's answer which database it is about and, where it is known, what is wrong with it. The answer of a
 // failed connection names host, user and database, never the password.
 func (s *Store) explain(err error) error {
-	if known, ok := explanations()[state(err)]; ok {
+	code, all := state(err), explanations()
+	known, ok := all[code]
+	if !ok && len(code) > len(classSystem) {
+		known, ok = all[code[:len(classSystem)]]
+	}
+	if ok {
 		return fmt.Errorf("database %s: %s: %w: %w", s.name, known.says, known.is, err)
 	}
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -62,7 +62,8 @@ type Config struct{ pool *pgxpool.Config }
 
 // Parse reads a URL postgres://USER@HOST:PORT/DATABASE?OPTION=VALUE, and completes it from libpq's environment variables and its
 // password file (https://www.postgresql.org/docs/current/libpq-pgpass.html). pool_max_conns bounds the connections of the
-// process; without it they are four, or as many as there are processors. The error quotes nothing of the URL.
+// process; without it they are four, or as many as there are processors. The password file is read again for each connection. The
+// error quotes nothing of the URL.
 func Parse(raw string) (Config, error) {
 	const form = "it is not of the form postgres://USER@HOST:PORT/DATABASE"
 	u, err := url.Parse(raw)
@@ -86,6 +87,12 @@ func Parse(raw string) (Config, error) {
 	}
 	if !u.Query().Has("connect_timeout") {
 		pool.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	pool.BeforeConnect = func(_ context.Context, conn *pgx.ConnConfig) error { // the password may have been changed since
+		if fresh, err := pgconn.ParseConfig(raw); err == nil {
+			conn.Password = fresh.Password
+		}
+		return nil
 	}
 	return Config{pool}, nil
 }
