@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/store"
@@ -84,6 +87,51 @@ func TestStatusOfReplicas(t *testing.T) {
 		t.Errorf("%+v", doc.Replicas)
 	}
 	one.end()
+}
+
+// TestScaleMetrics holds the names in the documented scrape of a replica to those of a real one, and its values to what happened.
+func TestScaleMetrics(t *testing.T) {
+	t.Parallel()
+	dir, database := privateDir(t), pgtest.Own(t).Database(t)
+	r := start(t, dir, func(o *ServeOptions) { o.Database = database })
+	r.log.await(t, "this replica has a lease")
+	var out bytes.Buffer
+	noError(t, bootstrapRun(t.Context(), &BootstrapOptions{
+		DataDir: dir, Database: database, OrgSlug: "acme", OrgName: "Acme", UserName: "ada", Out: &out, ErrOut: io.Discard, Now: time.Now,
+	}))
+	var made bootstrapped
+	noError(t, json.Unmarshal(out.Bytes(), &made))
+	for _, step := range [][2]string{{"", `{"name":"k"}`}, {"/k/disable", ""}} {
+		if status, text := call(t, "POST", r.url+"/v1/orgs/acme/keys"+step[0], made.Session, step[1]); status >= 300 {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	_, scrape := call(t, "GET", r.url+"/metrics", "", "")
+	r.end()
+	doc, err := os.ReadFile("../../docs/scale.md")
+	noError(t, err)
+	names := func(text string) []string {
+		set := map[string]bool{}
+		for _, name := range regexp.MustCompile(`(?m)^keyfob_(?:replica|change)\w*`).FindAllString(text, -1) {
+			set[name] = true
+		}
+		return slices.Sorted(maps.Keys(set))
+	}
+	if got, want := names(string(doc)), names(scrape); !slices.Equal(got, want) {
+		t.Errorf("docs/scale.md has %q, a scrape %q", got, want)
+	}
+	for _, want := range []string{
+		`keyfob_replicas_live 1`, `keyfob_changes_total 2`, `keyfob_changes_waiting 0`, `keyfob_replica_changes_behind 0`,
+		`keyfob_replica_changes_applied_total 2`, `keyfob_change_wait_seconds_bucket\{le="5"\} 1`, `keyfob_change_wait_seconds_count 1`,
+		`keyfob_replica_renewals_failed_total \d+`, `keyfob_replica_lease_seconds 0\.\d+`, `keyfob_replica_renewal_age_seconds 0\.\d+`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(scrape) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(scrape)
+	}
 }
 
 func TestStatusOfAFile(t *testing.T) {

@@ -62,6 +62,9 @@ func (s *Server) logFailure(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &known) && known.Unwrap() != nil {
 		attrs = append(attrs, slog.Any("cause", known.Unwrap()))
 	}
+	if known != nil && known.Code == api.CodeReplicaStale {
+		level = slog.LevelDebug // every check is one; the log says why there is no lease
+	}
 	s.Log.LogAttrs(r.Context(), level, "request failed", attrs...)
 }
 

@@ -38,8 +38,8 @@ type State struct {
 type ReplicaTx interface {
 	// State reads a row or two.
 	State() (State, error)
-	// CountKeys counts the keys that are not deleted and the secrets that are not retired. It goes through an index: a tenth of a second
-	// for a million keys.
+	// CountKeys counts the keys that are not deleted and the secrets that are not retired. It goes through an index: one or two tenths
+	// of a second for a million keys.
 	CountKeys() (keys, secrets int64, err error)
 	// AddReplica adds a replica that has applied and renewed nothing. ErrNewerSchema: the schema is not for this program any more.
 	AddReplica(r Replica) error
