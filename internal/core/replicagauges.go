@@ -26,7 +26,7 @@ func (c *leaseCounts) renewed(err error) {
 // applied counts the changes after the one numbered seen; who has just joined applies none.
 func (c *leaseCounts) applied(seen, reached int64) {
 	if seen >= 0 && reached > seen {
-		c.changes.Add(uint64(reached - seen))
+		c.changes.Add(uint64(reached - seen)) //nolint:gosec // it is positive
 	}
 }
 
@@ -106,8 +106,11 @@ type Fleet struct {
 	Behind     int64 // changes that this replica has not told to have applied
 }
 
-// Fleet asks the store for the replicas.
+// Fleet asks the store for the replicas. A service that is alone on its store has none.
 func (s *Service) Fleet(ctx context.Context) (f Fleet, err error) {
+	if s.replica == nil {
+		return f, nil
+	}
 	var id string
 	if p := s.replica.lease.id.Load(); p != nil {
 		id = *p

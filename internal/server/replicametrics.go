@@ -34,17 +34,27 @@ func (m *metrics) registerReplica(s *Server) {
 	m.registry.MustRegister(&replicaMetrics{
 		server: s,
 		rows: []replicaMetric{
-			{desc("keyfob_replica_lease_seconds", "For how long this replica may answer checks; 0: it has no lease."), gauge,
-				func(g core.ReplicaGauges) float64 { return g.LeaseLeft.Seconds() }},
-			{desc("keyfob_replica_renewal_age_seconds", "Seconds since the lease was last renewed, or since the start."), gauge,
-				func(g core.ReplicaGauges) float64 { return g.RenewedAgo.Seconds() }},
+			{
+				desc("keyfob_replica_lease_seconds", "For how long this replica may answer checks; 0: it has no lease."), gauge,
+				func(g core.ReplicaGauges) float64 { return g.LeaseLeft.Seconds() },
+			},
+			{
+				desc("keyfob_replica_renewal_age_seconds", "Seconds since the lease was last renewed, or since the start."), gauge,
+				func(g core.ReplicaGauges) float64 { return g.RenewedAgo.Seconds() },
+			},
 			{desc("keyfob_replica_renewals_total", "Renewals of the lease."), counter, func(g core.ReplicaGauges) float64 { return float64(g.Renewals) }},
-			{desc("keyfob_replica_renewals_failed_total", "Renewals of the lease that failed."), counter,
-				func(g core.ReplicaGauges) float64 { return float64(g.RenewalsFailed) }},
-			{desc("keyfob_replica_changes_applied_total", "Changes of keys that this replica took out of its memory, or had not in it."), counter,
-				func(g core.ReplicaGauges) float64 { return float64(g.Applied) }},
-			{desc("keyfob_changes_waiting", "Changes that wait until all replicas go by them."), gauge,
-				func(g core.ReplicaGauges) float64 { return float64(g.Waiting) }},
+			{
+				desc("keyfob_replica_renewals_failed_total", "Renewals of the lease that failed."), counter,
+				func(g core.ReplicaGauges) float64 { return float64(g.RenewalsFailed) },
+			},
+			{
+				desc("keyfob_replica_changes_applied_total", "Changes of keys that this replica took out of its memory, or had not in it."), counter,
+				func(g core.ReplicaGauges) float64 { return float64(g.Applied) },
+			},
+			{
+				desc("keyfob_changes_waiting", "Changes that wait until all replicas go by them."), gauge,
+				func(g core.ReplicaGauges) float64 { return float64(g.Waiting) },
+			},
 		},
 		waited: desc("keyfob_change_wait_seconds", "How long changes waited until all replicas went by them."),
 		fleet: [3]*prometheus.Desc{

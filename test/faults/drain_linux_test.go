@@ -38,7 +38,7 @@ func TestDrain(t *testing.T) {
 	defer cancel()
 	b := newBalancer(ctx, t, &group, c.nodes)
 	for i := range 4 {
-		group.Go(func() { b.busy(ctx, i, n.session, key) })
+		group.Go(func() { b.busy(func() bool { return ctx.Err() == nil }, i, n.session, key) })
 	}
 	b.more(100)
 	stream := n.stream(t, key)
@@ -75,8 +75,8 @@ func TestDrain(t *testing.T) {
 }
 
 // busy creates and checks keys.
-func (b *balancer) busy(ctx context.Context, who int, owner secret.Secret, key string) {
-	for i := 0; ctx.Err() == nil && !b.Failed(); i++ {
+func (b *balancer) busy(going func() bool, who int, owner secret.Secret, key string) {
+	for i := 0; going() && !b.Failed(); i++ {
 		if i%4 == 0 {
 			name := fmt.Sprintf("b-%d-%d", who, i)
 			b.wants(http.StatusCreated, http.MethodPost, "/v1/orgs/acme/keys", owner, `{"name":"`+name+`"}`, "Idempotency-Key", `"`+name+`"`)

@@ -52,7 +52,7 @@ func TestRollingUpgrade(t *testing.T) {
 	defer cancel()
 	b := newBalancer(ctx, t, &group, c.nodes)
 	for i := range 3 {
-		group.Go(func() { b.lives(ctx, i, c.nodes[0].session) })
+		group.Go(func() { b.lives(func() bool { return ctx.Err() == nil }, i, c.nodes[0].session) })
 	}
 	versions := func(program string, want map[string]int) {
 		t.Helper()
@@ -109,7 +109,9 @@ func (c *cluster) versions(t *testing.T, program string) map[string]int {
 	cmd := exec.CommandContext(t.Context(), program, append([]string{"status", "-o", "json", "--data-dir", n.data}, n.flags...)...)
 	cmd.Env = append(os.Environ(), n.env...)
 	out, err := cmd.Output()
-	var doc struct{ Replicas []struct{ Version, State string } }
+	var doc struct {
+		Replicas []struct{ Version, State string }
+	}
 	if jsonErr := json.Unmarshal(out, &doc); err != nil || jsonErr != nil {
 		t.Errorf("%s (%v, %v)", out, err, jsonErr)
 	}
@@ -121,8 +123,8 @@ func (c *cluster) versions(t *testing.T, program string) map[string]int {
 }
 
 // lives has keys made, used, disabled, enabled and rotated, one after the other.
-func (b *balancer) lives(ctx context.Context, who int, owner secret.Secret) {
-	for n := 0; ctx.Err() == nil && !b.Failed(); n++ {
+func (b *balancer) lives(going func() bool, who int, owner secret.Secret) {
+	for n := 0; going() && !b.Failed(); n++ {
 		name := fmt.Sprintf("k-%d-%d", who, n)
 		path := "/v1/orgs/acme/keys/" + name
 		var made api.KeyWithSecret

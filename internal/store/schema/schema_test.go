@@ -82,7 +82,7 @@ func broken(text string) (rules []string) {
 	}
 	on := regexp.MustCompile(`(?is)^\s*CREATE\s+UNIQUE\s+INDEX\s+\w+\s+ON\s+(\w+)`)
 	for statement := range strings.SplitSeq(text, ";") {
-		if m := on.FindStringSubmatch(statement); m != nil && made[strings.ToLower(m[1])] {
+		if m := on.FindStringSubmatch(statement); len(m) > 1 && made[strings.ToLower(m[1])] {
 			continue
 		}
 		for what, rule := range breaks() {
