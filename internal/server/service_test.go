@@ -23,7 +23,18 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: %+v", path, got)
 		}
 	}
-	h.server.Drain()
+	closes := func() string {
+		rec := httptest.NewRecorder()
+		h.server.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/v1/authz", http.NoBody))
+		return rec.Header().Get("Connection")
+	}
+	if got := closes(); got != "" {
+		t.Errorf("Connection: %s", got)
+	}
+	h.server.Unready()
+	if got := closes(); got != "close" {
+		t.Errorf("once it is to stop, Connection: %s", got)
+	}
 	h.call("GET", "/readyz", "").problem(api.CodeUnavailable)
 	h.call("GET", "/healthz", "").want(http.StatusOK)
 	h.as(h.acme, "GET", "/v1/session", "").want(http.StatusOK)
