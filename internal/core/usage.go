@@ -18,6 +18,8 @@ const (
 
 	adoptTimeout = 2 * time.Minute // for the use of hundreds of thousands of keys that another process left behind
 
+	recordBatch = 500 // keys a transaction of a UseWriter, which holds up nothing but changes of those keys
+
 	foldAtOnce = 2_000 // keys whose use is written to their rows without a way through the journal
 	foldRounds = 60    // flushes in which what is journalled is folded: five minutes
 )
@@ -54,6 +56,20 @@ type usage struct {
 	folded  useID // the last key that was folded in this round
 	m       merger
 	w       runWriter
+}
+
+// UseWriter is a store that can write use beside whatever else is written, by other processes, too.
+type UseWriter interface {
+	// RecordUses is RecordUses of a transaction of its own.
+	RecordUses(ctx context.Context, uses []store.KeyUse) error
+}
+
+// recordUses writes use to the rows of keys.
+func (u *usage) recordUses(ctx context.Context, rows []store.KeyUse) error {
+	if w, ok := u.store.(UseWriter); ok {
+		return w.RecordUses(ctx, rows)
+	}
+	return u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
 }
 
 func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct, adopts bool) (*usage, error) {
@@ -297,6 +313,9 @@ func (u *usage) writeOut(ctx context.Context) error {
 	out, most := u.append, journalKeys
 	if u.direct || len(list) < foldAtOnce {
 		out, most = u.toRows, flushBatch
+		if _, ok := u.store.(UseWriter); ok {
+			most = recordBatch
+		}
 	}
 	for len(list) > 0 {
 		n := min(most, len(list))
@@ -322,7 +341,7 @@ func (u *usage) toRows(ctx context.Context, list []*useEntry) error {
 		src.pop(&u.m.p)
 		rows = append(rows, u.m.p.row(u.origins))
 	}
-	err := u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
+	err := u.recordUses(ctx, rows)
 	u.moved.Add(1)
 	return err
 }

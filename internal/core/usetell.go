@@ -62,7 +62,7 @@ func (u *usage) tellOf(ctx context.Context, page []store.LastUse) error {
 	}
 	for len(rows) > 0 {
 		n := min(flushBatch, len(rows))
-		if err := u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows[:n]) }); err != nil {
+		if err := u.recordUses(ctx, rows[:n]); err != nil {
 			return err
 		}
 		rows = rows[n:]

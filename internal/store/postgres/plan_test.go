@@ -16,7 +16,7 @@ import (
 	"github.com/keyfob/keyfob/internal/store/storetest/pgtest"
 )
 
-//go:embed testdata/many.sql
+//go:embed testdata/many.txt
 var manyRows string
 
 // watched notes the statements that a store sends.
