@@ -102,11 +102,10 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("read the journal of use: %w", s.fault(err))
 	}
 	s.sweep = newSweeper(s)
-	if cfg.Replica == "" {
-		s.index.remember()
-		return s, nil
+	if cfg.Replica != "" {
+		s.lead(cfg)
 	}
-	s.lead(cfg)
+	s.index.remember()
 	return s, nil
 }
 

@@ -3,12 +3,22 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/keyfob/keyfob/internal/store"
 )
 
 // newsMost is how many changes a replica applies one by one; after more it begins anew.
 const newsMost = 1000
+
+// Quick is a store that does in one statement what the replicas ask most often.
+type Quick interface {
+	// Renew is RenewReplica where nothing has changed since the change that the replica has applied; false: something may have, or
+	// the replica was removed.
+	Renew(ctx context.Context, id string, applied int64) (bool, error)
+	// Members is Replicas and LastChange.
+	Members(ctx context.Context) (all []store.Replica, last int64, err error)
+}
 
 // storeFleet is the replicas on a store.
 type storeFleet struct {
@@ -18,6 +28,13 @@ type storeFleet struct {
 
 func (f storeFleet) join(ctx context.Context, r store.Replica) error {
 	return f.store.Update(ctx, func(tx store.Tx) error { return tx.AddReplica(r) })
+}
+
+func (f storeFleet) same(ctx context.Context, id string, seen int64) (bool, error) {
+	if quick, ok := f.store.(Quick); ok && !f.flushed.due(id) {
+		return quick.Renew(ctx, id, seen)
+	}
+	return false, nil
 }
 
 func (f storeFleet) beat(ctx context.Context, id string, seen int64, apply func(news)) error {
@@ -46,44 +63,42 @@ func newsAfter(tx store.Tx, seen int64) (n news, err error) {
 		return n, nil
 	}
 	if seen < 0 || n.last > seen+newsMost {
-		n.whole = true
+		n.whole, n.blank = true, true
 		return n, nil
 	}
 	changes, err := tx.ChangesSince(seen, newsMost)
-	if n.whole = errors.Is(err, store.ErrChangesGone); n.whole || err != nil {
-		return n, ignore(err, store.ErrChangesGone)
+	if errors.Is(err, store.ErrChangesGone) {
+		n.whole, n.blank = true, true
+		return n, nil
 	}
+	if err != nil {
+		return n, err
+	}
+	var keys []string
 	for _, c := range changes {
-		switch {
-		case c.Kind == store.ChangeAdded: // nobody remembers what was not there
-			continue
-		case c.KeyID == "":
+		if c.Kind == store.ChangeAdded {
+			n.added++
+		}
+		if c.KeyID == "" {
 			n.whole = true
-			return n, nil
+		} else {
+			keys = append(keys, c.KeyID)
 		}
-		secrets, err := tx.KeyDigests(c.KeyID)
-		if err != nil {
-			return n, err
-		}
-		n.keys, n.secrets = append(n.keys, c.KeyID), append(n.secrets, secrets...)
 	}
-	return n, nil
-}
-
-func ignore(err, what error) error {
-	if errors.Is(err, what) {
-		return nil
+	if slices.Sort(keys); len(keys) > 0 {
+		n.secrets, err = tx.KeyDigests(slices.Compact(keys)...)
 	}
-	return err
+	return n, err
 }
 
 func (f storeFleet) members(ctx context.Context) (all []store.Replica, last int64, err error) {
-	err = f.store.View(ctx, func(tx store.Tx) error {
-		n, err := tx.KeyChanges()
-		if err != nil {
+	if quick, ok := f.store.(Quick); ok {
+		return quick.Members(ctx)
+	}
+	err = f.store.View(ctx, func(tx store.Tx) (err error) {
+		if last, err = tx.LastChange(); err != nil {
 			return err
 		}
-		last = n.Changed
 		all, err = tx.Replicas()
 		return err
 	})

@@ -162,7 +162,7 @@ func (x *index) read(ctx context.Context, digest [32]byte) (hold, error) {
 	return h, nil
 }
 
-// apply takes out of the index what a replica heard has changed.
+// apply takes out of the index what a replica heard has changed, and has known what was added.
 func (x *index) apply(n news) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -170,6 +170,10 @@ func (x *index) apply(n news) {
 		x.clear()
 	}
 	x.dropAll(n.secrets)
+	x.known.add(n.secrets)
+	if n.blank || n.counted.Added > x.seen.Added+n.added {
+		x.known.distrust()
+	}
 	if countedAfter(n.counted, x.seen) {
 		x.seen = n.counted
 	}

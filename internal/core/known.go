@@ -53,11 +53,10 @@ func (k *known) add(digests [][32]byte) {
 	k.mu.Lock()
 	f := k.filter.Load()
 	for _, d := range digests {
-		if k.next != nil {
-			k.next.add(d)
-		}
-		if f != nil {
-			f.add(d)
+		for _, to := range []*bloom{k.next, f} {
+			if to != nil && !to.has(d) { // what was changed was there before
+				to.add(d)
+			}
 		}
 	}
 	full := f != nil && f.full()
@@ -110,8 +109,10 @@ var errKnownFull = errors.New("there are more secrets than the filter has room f
 
 // fill reads all digests into a new filter and puts it in place, unless another process added a secret meanwhile.
 func (k *known) fill(ctx context.Context, x *index, room int) error {
-	if err := x.renew(ctx); err != nil {
-		return err
+	if x.lease == nil {
+		if err := x.renew(ctx); err != nil {
+			return err
+		}
 	}
 	f := newBloom(room)
 	k.mu.Lock()

@@ -24,20 +24,20 @@ const (
 	beatEvery = 250 * time.Millisecond
 	// complainEvery is how often it is logged that a lease still can't be renewed.
 	complainEvery = 10 * time.Second
-	// askFirst and askMost bound how long a change waits before it looks at the leases again.
-	askFirst = 2 * time.Millisecond
-	askMost  = 20 * time.Millisecond
 )
 
 // fleet is what the replicas of one service share: the numbered log of changes, and everybody's lease.
 type fleet interface {
 	// join adds a replica under an id that was never used, as one that has applied nothing.
 	join(ctx context.Context, r store.Replica) error
+	// same renews the lease, in one transaction, if nothing has changed since the change numbered seen, which the replica has applied;
+	// false: something may have, and nothing was done.
+	same(ctx context.Context, id string, seen int64) (bool, error)
 	// beat calls apply with what has changed since the change numbered seen, and renews the lease as of that, all in one transaction
 	// which begins with the reading and ends with the renewal; store.ErrNotFound: somebody took the replica for dead. apply may be
 	// called again.
 	beat(ctx context.Context, id string, seen int64, apply func(news)) error
-	// members returns all that have joined and were not removed, and the number of the last change that concerns a known key.
+	// members returns all that have joined and were not removed, and the number of the last change.
 	members(ctx context.Context) (all []store.Replica, last int64, err error)
 	// remove removes a replica, if it has not renewed its lease since.
 	remove(ctx context.Context, id string, renewals int64) error
@@ -50,8 +50,9 @@ type news struct {
 	last    int64            // the number of the last change
 	counted store.KeyChanges // as of it
 	whole   bool             // it is not known what: everything may have
-	keys    []string
-	secrets [][32]byte // of those keys
+	blank   bool             // it is not known either what was added
+	secrets [][32]byte       // of the keys that were changed or got a secret, those included
+	added   int64            // secrets that were
 }
 
 // lease lets a replica answer checks from memory for as long as no other replica may have made a change that it has not applied.
@@ -65,6 +66,9 @@ type lease struct {
 	apply   func(news)           // takes what has changed out of memory
 	now     func() time.Duration // monotonic
 	log     *slog.Logger
+	others  func(context.Context) error // wakes the other replicas; nil: nothing does
+
+	settling settling
 
 	until atomic.Int64           // the end of the lease by now; 0: there is none
 	id    atomic.Pointer[string] // by which the others know this replica; nil: it has not joined
@@ -77,7 +81,7 @@ type lease struct {
 func newLease(f fleet, r store.Replica, apply func(news), log *slog.Logger) *lease {
 	start := time.Now()
 	return &lease{
-		fleet: f, replica: r, apply: apply, log: log, wake: make(chan struct{}, 1),
+		fleet: f, replica: r, apply: apply, log: log, wake: make(chan struct{}, 1), settling: settling{fresh: make(chan struct{}, 1)},
 		now: func() time.Duration { return time.Since(start) },
 	}
 }
@@ -98,14 +102,16 @@ func (l *lease) run(ctx context.Context) {
 	defer timer.Stop()
 	trouble := complaint{lease: l}
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-l.wake:
+			woken = true
 		}
 		was := l.valid()
-		if err := l.renew(ctx); ctx.Err() == nil {
+		if err := l.renew(ctx, woken); ctx.Err() == nil {
 			trouble.hear(was, err)
 		}
 		timer.Reset(beatEvery)
@@ -148,7 +154,8 @@ func (l *lease) nudge() {
 	}
 }
 
-func (l *lease) renew(ctx context.Context) error {
+// renew renews the lease, or joins. Who was woken has probably something to apply.
+func (l *lease) renew(ctx context.Context, woken bool) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseFor)
 	defer cancel()
 	if l.id.Load() == nil {
@@ -164,9 +171,18 @@ func (l *lease) renew(ctx context.Context) error {
 		l.id.Store(&r.ID)
 	}
 	began := l.now()
+	if !woken && l.seen >= 0 {
+		same, err := l.fleet.same(ctx, *l.id.Load(), l.seen)
+		if same {
+			l.until.Store(int64(began + leaseFor))
+		}
+		if same || err != nil {
+			return err
+		}
+	}
 	reached := l.seen
 	err := l.fleet.beat(ctx, *l.id.Load(), l.seen, func(n news) {
-		n.whole = n.whole || l.seen < 0
+		n.whole, n.blank = n.whole || l.seen < 0, n.blank || l.seen < 0
 		l.apply(n)
 		reached = n.last
 	})
@@ -204,65 +220,4 @@ func (l *lease) leave(ctx context.Context) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		l.log.Warn("the lease of this replica could not be given back: it runs out", "error", err)
 	}
-}
-
-// await returns once every replica, this one among them, has applied all that was changed before it was called or has no lease any
-// more, and says how many applied it. An error says that it isn't known of each.
-func (l *lease) await(ctx context.Context) (int, error) {
-	l.nudge()
-	w := watch{until: -1, silent: map[string]sight{}}
-	for pause := askFirst; ; pause = min(2*pause, askMost) {
-		members, last, err := l.fleet.members(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("ask which replicas know of a change: %w", err)
-		}
-		if w.until < 0 {
-			w.until = last
-		}
-		applied, waiting, over := w.look(members, l.now())
-		for _, m := range over { // who comes later need not find out again that its lease has run out
-			if err := l.fleet.remove(ctx, m.ID, m.Renewals); err != nil && !errors.Is(err, store.ErrNotFound) {
-				l.log.Warn("a replica without a lease could not be removed", "replica", m.Name, "error", err)
-			}
-		}
-		if waiting == 0 || !barrier {
-			return applied, nil
-		}
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for the other replicas to know of a change: %w", ctx.Err())
-		case <-time.After(pause):
-		}
-	}
-}
-
-// watch is the wait for a change.
-type watch struct {
-	until  int64            // the change's number; negative: not known yet
-	silent map[string]sight // replicas that have not applied it
-}
-
-// sight is a lease as it was seen.
-type sight struct {
-	renewals int64
-	at       time.Duration // when that many were seen first
-}
-
-// look counts the replicas that have applied the change and those that may not have, and returns those whose lease has run out.
-func (w *watch) look(members []store.Replica, now time.Duration) (applied, waiting int, over []store.Replica) {
-	for _, m := range members {
-		seen, known := w.silent[m.ID]
-		switch {
-		case m.Applied >= w.until && m.Renewals > 0:
-			applied++
-		case !known || seen.renewals != m.Renewals:
-			w.silent[m.ID] = sight{m.Renewals, now}
-			waiting++
-		case now-seen.at < leaseOver:
-			waiting++
-		default:
-			over = append(over, m)
-		}
-	}
-	return applied, waiting, over
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,9 @@ func (s *simulation) run(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	for _, n := range s.nodes {
+		n.lease.settling.work.Wait()
+	}
 	s.calls.Wait()
 }
 
@@ -228,6 +232,18 @@ func (n *node) join(ctx context.Context, r store.Replica) error {
 	return err
 }
 
+// same reads and renews at one moment, as one statement does.
+func (n *node) same(ctx context.Context, id string, seen int64) (bool, error) {
+	return call(ctx, n, func() (bool, error) {
+		r := n.s.replicas[id]
+		if r == nil || r.Applied != seen || n.s.n != seen {
+			return false, nil
+		}
+		r.Renewals++
+		return true, nil
+	})
+}
+
 // beat applies what it read before it commits the renewal, as storeFleet does.
 func (n *node) beat(ctx context.Context, id string, seen int64, apply func(news)) error {
 	heard, err := call(ctx, n, func() (news, error) { return newsAfter(simulatedTx{s: n.s}, seen) })
@@ -262,7 +278,7 @@ func (t simulatedTx) KeyChanges() (store.KeyChanges, error) {
 }
 
 // KeyDigests implements store.Tx.
-func (simulatedTx) KeyDigests(string) ([][32]byte, error) { return nil, nil }
+func (simulatedTx) KeyDigests(...string) ([][32]byte, error) { return nil, nil }
 
 // ChangesSince implements store.Tx.
 func (t simulatedTx) ChangesSince(n int64, _ int) (list []store.Change, err error) {
@@ -322,8 +338,8 @@ func (n *node) apply(heard news) {
 	if heard.whole {
 		clear(n.kept)
 	}
-	for _, key := range heard.keys {
-		delete(n.kept, key)
+	for _, digest := range heard.secrets {
+		delete(n.kept, strings.TrimSpace(string(digest[:])))
 	}
 	n.seen = max(n.seen, heard.last)
 }

@@ -30,7 +30,6 @@ type Apart interface {
 type replica struct {
 	lease *lease
 	waits waits
-	waker Waker // nil: the store has no such thing
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 }
@@ -43,21 +42,23 @@ func (s *Service) lead(cfg Config) {
 	}
 	all := storeFleet{leases, &flushNews{written: &s.usage.written, now: s.now}}
 	r := &replica{lease: newLease(all, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
-	r.waker, _ = s.store.(Waker)
 	s.index.lease, s.replica = r.lease, r
+	<-s.index.known.stale // the first renewal has it filled: what is added from then on is heard of
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
+	if waker, ok := leases.(Waker); ok {
+		r.lease.others = waker.Wake
+		r.done.Go(func() { waker.Woken(ctx, r.lease.nudge) })
+	}
 	r.done.Go(func() { r.lease.run(ctx) })
 	r.done.Go(func() { pruneChanges(ctx, storeFleet{store: s.store}, s.log) })
-	if r.waker != nil {
-		r.done.Go(func() { r.waker.Woken(ctx, r.lease.nudge) })
-	}
 }
 
 // close gives the lease back: from then on this replica answers no check, and no other waits for it.
 func (r *replica) close() {
 	r.stop()
 	r.done.Wait()
+	r.lease.settling.work.Wait()
 }
 
 // settleTimeout bounds for how long a change waits for the other replicas. It is longer than any lease, so that what ends it is a
@@ -81,11 +82,6 @@ func (s *Service) updateAmong(ctx context.Context, fn func(store.Tx) error) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	defer s.replica.waits.begin()()
-	if s.replica.waker != nil {
-		if wakeErr := s.replica.waker.Wake(ctx); wakeErr != nil {
-			s.log.Warn("the other replicas could not be woken: they ask by themselves", "error", wakeErr)
-		}
-	}
 	replicas, waitErr := s.replica.lease.await(ctx)
 	if waitErr != nil {
 		return &Error{
@@ -110,6 +106,18 @@ type keyed struct {
 func (k *keyed) Key(orgID, id string) (store.Key, error) {
 	k.looked = true
 	return k.Tx.Key(orgID, id)
+}
+
+// AddKey implements store.Tx. Until a replica knows of a secret it may take it for one that nobody has.
+func (k *keyed) AddKey(row store.Key, s store.NewSecret) error {
+	k.looked = true
+	return k.Tx.AddKey(row, s)
+}
+
+// AddSecret implements store.Tx.
+func (k *keyed) AddSecret(s store.NewSecret) error {
+	k.looked = true
+	return k.Tx.AddSecret(s)
 }
 
 // KeyByName implements store.Tx.

@@ -151,14 +151,16 @@ type flushNews struct {
 	told    int64
 }
 
+// due says that there is something to tell.
+func (n *flushNews) due(id string) bool {
+	return n != nil && (n.written.Load() != n.told || id != n.id)
+}
+
 func (n *flushNews) tell(tx store.Tx, id string) error {
-	if n == nil {
+	if !n.due(id) {
 		return nil
 	}
 	at := n.written.Load()
-	if at == n.told && id == n.id {
-		return nil
-	}
 	if err := tx.FlushedReplica(id, max(0, n.now().Sub(time.UnixMicro(at)))); err != nil {
 		return err
 	}

@@ -179,10 +179,10 @@ func (r *realDatabase) together(all []*Service, lasts time.Duration) (o outcome)
 type countedStore struct {
 	*postgres.Store
 
-	beats, looks atomic.Int64
-	trips        *tripCounter    // nil: they are not counted
-	took         []time.Duration // of one caller, who is timed
-	made         []int64         // round trips of the same, and of whoever comes between
+	renewals, beats, looks atomic.Int64
+	trips                  *tripCounter    // nil: they are not counted
+	took                   []time.Duration // of one caller, who is timed
+	made                   []int64         // round trips of the same, and of whoever comes between
 }
 
 type timedKey struct{}
@@ -199,17 +199,27 @@ func (s *countedStore) Update(ctx context.Context, fn func(store.Tx) error) erro
 	return err
 }
 
-func (s *countedStore) Apart() store.Store { return countedApart{s.Store.Apart(), s} }
+func (s *countedStore) Apart() store.Store {
+	return countedApart{s.Store.Apart().(*postgres.Store), s} //nolint:forcetypeassert // it has no other
+}
 
 type countedApart struct {
-	store.Store
+	*postgres.Store
 
 	of *countedStore
 }
 
-func (s countedApart) View(ctx context.Context, fn func(store.Tx) error) error {
+func (s countedApart) Renew(ctx context.Context, id string, applied int64) (bool, error) {
+	renewed, err := s.Store.Renew(ctx, id, applied)
+	if renewed {
+		s.of.renewals.Add(1)
+	}
+	return renewed, err
+}
+
+func (s countedApart) Members(ctx context.Context) ([]store.Replica, int64, error) {
 	s.of.looks.Add(1)
-	return s.Store.View(ctx, fn)
+	return s.Store.Members(ctx)
 }
 
 func (s countedApart) Update(ctx context.Context, fn func(store.Tx) error) error {
@@ -267,20 +277,22 @@ func measureCosts(r *realDatabase) (c modelCosts) {
 	id, last := r.joined(f, "rep_measured")
 	var beatTook time.Duration
 	c.beat, beatTook = r.each(1500, func(int) error { return f.beat(ctx, id, last, noNews) })
+	c.quick, _ = r.each(1500, func(int) error { _, err := f.same(ctx, id, last); return err })
 	c.members, _ = r.each(1500, func(int) error { _, _, err := f.members(ctx); return err })
 	r.must(f.leaves(ctx, id))
 	c.wake, _ = r.each(1500, func(int) error { return st.Wake(ctx) })
 	c.read, _ = r.each(1500, func(i int) error { _, err := svc.index.read(ctx, modelDigest(uint64(i))); return err })
-	beats, looks := counted.beats.Load(), counted.looks.Load()
+	renewals, beats, looks := counted.renewals.Load(), counted.beats.Load(), counted.looks.Load()
 	const changes = 300
 	all, _ := r.each(changes, func(i int) error {
 		_, err := svc.SetKeyEnabled(timed(ctx), r.owner, realOrg, r.key, i%2 == 1, "")
 		return err
 	})
-	leases := c.beat*time.Duration(counted.beats.Load()-beats) + c.members*time.Duration(counted.looks.Load()-looks)
+	leases := c.quick*time.Duration(counted.renewals.Load()-renewals) + c.beat*time.Duration(counted.beats.Load()-beats) +
+		c.members*time.Duration(counted.looks.Load()-looks)
 	c.change = max(0, all-leases/changes-c.wake)
 	slices.Sort(counted.took)
-	c.local = max(0, beatTook-c.beat) / (tripsBegin + 2*tripsCount + tripsRenew + tripsCommit)
+	c.local = max(0, beatTook-c.beat) / (tripsBegin + tripsCount + tripsRenew + tripsCommit)
 	c.sync = max(0, counted.took[len(counted.took)/2]-c.change-(tripsBegin+tripsChange+tripsCommit)*c.local)
 	const used, flushes = 5000, 2
 	all, _ = r.each(flushes, func(int) error {

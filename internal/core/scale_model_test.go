@@ -16,29 +16,30 @@ import (
 // them with the real server's.
 const (
 	tripsBegin, tripsCommit = 1, 1
-	tripsCount              = 1 // LastChange, KeyChanges
-	tripsSince              = 2 // ChangesSince
+	tripsCount              = 1 // LastChange, KeyChanges, ChangesSince: the first of them
+	tripsSince              = 1 // ChangesSince
 	tripsDigests            = 1 // KeyDigests
-	tripsRenew              = 2 // RenewReplica
+	tripsRenew              = 1 // RenewReplica
+	tripsQuick              = 1 // Renew, Members
 	tripsHolder             = 1 // KeyByDigest
 	tripsChange             = 6 // all that SetKeyEnabled asks between BEGIN and COMMIT
 
 	poolConns  = 4 // of a replica, for all but leases
-	apartConns = 2 // for leases
+	apartConns = 3 // for leases
 )
 
 // modelCosts are what the model can't know by itself; measureCosts measures them on a real server.
 type modelCosts struct {
-	beat, members, change, wake, read time.Duration // CPU of the database for a transaction of each kind
-	sync                              time.Duration // what a commit waits for the disk
-	use                               time.Duration // CPU of the database for the use of one key in one flush
-	local                             time.Duration // a round trip on one machine
+	quick, beat, members, change, wake, read time.Duration // CPU of the database for a transaction of each kind
+	sync                                     time.Duration // what a commit waits for the disk
+	use                                      time.Duration // CPU of the database for the use of one key in one flush
+	local                                    time.Duration // a round trip on one machine
 }
 
 // roundCosts are for what needs no certain machine.
 func roundCosts() modelCosts {
 	return modelCosts{
-		beat: 300 * time.Microsecond, members: 200 * time.Microsecond, change: time.Millisecond, wake: 50 * time.Microsecond,
+		quick: 50 * time.Microsecond, beat: 300 * time.Microsecond, members: 200 * time.Microsecond, change: time.Millisecond, wake: 50 * time.Microsecond,
 		read: 200 * time.Microsecond, sync: time.Millisecond, use: 200 * time.Microsecond, local: 100 * time.Microsecond,
 	}
 }
@@ -197,9 +198,49 @@ func (s *modelStore) View(ctx context.Context, fn func(store.Tx) error) error {
 	c := s.node.db.costs
 	work := c.read / (tripsBegin + tripsHolder + tripsCount + tripsCommit)
 	if s.apart == nil {
-		work = c.members / (tripsBegin + 2*tripsCount + tripsCommit)
+		work = c.members / tripsQuick
 	}
 	return s.run(ctx, work, fn)
+}
+
+// Renew implements Quick.
+func (s *modelStore) Renew(ctx context.Context, id string, applied int64) (renewed bool, err error) {
+	err = s.quick(ctx, s.node.db.costs.quick, func(d *modelDatabase) {
+		if r, found := d.replicas[id]; found && r.Applied == applied && int64(len(d.log)) == applied {
+			r.Renewals++
+			d.replicas[id], renewed = r, true
+			d.beats++
+		}
+	})
+	return renewed, err
+}
+
+// Members implements Quick.
+func (s *modelStore) Members(ctx context.Context) (all []store.Replica, last int64, err error) {
+	err = s.quick(ctx, s.node.db.costs.members, func(d *modelDatabase) {
+		last = int64(len(d.log))
+		for _, r := range d.replicas {
+			all = append(all, r)
+		}
+		d.looks++
+	})
+	return all, last, err
+}
+
+// quick is one statement without a transaction around it.
+func (s *modelStore) quick(ctx context.Context, work time.Duration, fn func(*modelDatabase)) error {
+	select {
+	case s.conns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.conns }()
+	d := s.node.db
+	return s.node.trips(ctx, tripsQuick, work, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		fn(d)
+	})
 }
 
 var errModelConflict = errors.New("the transaction met another")
@@ -209,7 +250,7 @@ func (s *modelStore) Update(ctx context.Context, fn func(store.Tx) error) error 
 	c := s.node.db.costs
 	work := c.change / (tripsBegin + tripsChange + tripsCommit)
 	if s.apart == nil {
-		work = c.beat / (tripsBegin + 2*tripsCount + tripsRenew + tripsCommit)
+		work = c.beat / (tripsBegin + tripsCount + tripsRenew + tripsCommit)
 	}
 	for try := 0; ; try++ {
 		weight := int64(1)
@@ -256,6 +297,7 @@ type modelTx struct {
 	work time.Duration // of the database for one statement
 
 	seen     bool // the snapshot was taken
+	counted  bool // what has changed was asked for
 	n        int64
 	replicas []store.Replica
 	changes  string // the key that is changed
@@ -278,13 +320,22 @@ func (t *modelTx) ask(many int) error {
 	})
 }
 
+// count asks what has changed, once.
+func (t *modelTx) count() error {
+	if t.counted {
+		return nil
+	}
+	t.counted = true
+	return t.ask(tripsCount)
+}
+
 func (t *modelTx) LastChange() (int64, error) {
-	err := t.ask(tripsCount)
+	err := t.count()
 	return t.n, err
 }
 
 func (t *modelTx) KeyChanges() (store.KeyChanges, error) {
-	err := t.ask(tripsCount)
+	err := t.count()
 	return store.KeyChanges{Changed: t.n}, err
 }
 
@@ -296,7 +347,7 @@ func (t *modelTx) ChangesSince(n int64, limit int) ([]store.Change, error) {
 	return d.log[n:min(t.n, n+int64(limit))], err
 }
 
-func (t *modelTx) KeyDigests(string) ([][32]byte, error) {
+func (t *modelTx) KeyDigests(...string) ([][32]byte, error) {
 	return [][32]byte{{1}}, t.ask(tripsDigests)
 }
 
@@ -344,6 +395,10 @@ func (t *modelTx) RemoveReplica(id string, renewals int64) error {
 	delete(d.replicas, id)
 	return nil
 }
+
+// FlushedReplica and PruneChanges are rare, and cost nothing here.
+func (t *modelTx) FlushedReplica(string, time.Duration) error          { return nil }
+func (t *modelTx) PruneChanges(int64, time.Duration, int) (int, error) { return 0, nil }
 
 // Key is all that a change reads, and UpdateKey all that it writes.
 func (t *modelTx) Key(string, string) (store.Key, error) { return store.Key{}, t.ask(tripsChange - 1) }

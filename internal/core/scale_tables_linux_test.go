@@ -120,8 +120,9 @@ func (s *scales) measured(r *realDatabase) {
 	m := remember(popularity{keys: 1 << 40, of: 1}, 1_000_000, *scaleSeed)
 	c := s.costs
 	s.table("What was measured on this machine", "what", "CPU of PostgreSQL", "round trips")
-	s.row("renewal of a lease", c.beat, tripsBegin+2*tripsCount+tripsRenew+tripsCommit)
-	s.row("look at the leases", c.members, tripsBegin+tripsCount+1+tripsCommit)
+	s.row("renewal of a lease", c.quick, tripsQuick)
+	s.row("the same after a change, without its digests", c.beat, tripsBegin+tripsCount+tripsRenew+tripsCommit)
+	s.row("look at the leases", c.members, tripsQuick)
 	s.row("disable, without the wait", c.change, tripsBegin+tripsChange+tripsCommit)
 	s.row("wake of the others", c.wake, 1)
 	s.row("read of a key by its digest", c.read, tripsBegin+tripsHolder+tripsCount+tripsCommit)

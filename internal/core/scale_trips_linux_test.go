@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -91,14 +92,20 @@ func TestScaleTrips(t *testing.T) {
 	if now != last+often {
 		t.Fatalf("%d changes, want %d", now-last, often)
 	}
-	const beat = tripsBegin + 2*tripsCount + tripsRenew + tripsCommit
+	const beat = tripsBegin + tripsCount + tripsRenew + tripsCommit
 	for name, c := range map[string]struct {
 		want int64
 		fn   func() error
 	}{
-		"renewal":          {beat, func() error { return f.beat(ctx, id, now, noNews) }},
-		"renewal and news": {beat + tripsSince + 2*tripsDigests, func() error { return f.beat(ctx, id, now-2, noNews) }},
-		"look":             {tripsBegin + tripsCount + 1 + tripsCommit, func() error { _, _, err := f.members(ctx); return err }},
+		"renewal": {tripsQuick, func() error {
+			renewed, err := f.same(ctx, id, now)
+			if err == nil && !renewed {
+				return errors.New("it was not renewed")
+			}
+			return err
+		}},
+		"renewal and news": {beat + tripsSince + tripsDigests, func() error { return f.beat(ctx, id, now-2, noNews) }},
+		"look":             {tripsQuick, func() error { _, _, err := f.members(ctx); return err }},
 		"wake":             {1, func() error { return st.Wake(ctx) }},
 		"read": {tripsBegin + tripsHolder + tripsCount + tripsCommit, func() error {
 			_, err := svc.index.read(ctx, modelDigest(1))

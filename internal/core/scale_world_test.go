@@ -82,7 +82,9 @@ func newWorld(s scene) *world {
 	w := &world{scene: s, db: newModelDatabase(s.costs, s.processors)}
 	for i, rtt := range s.distances {
 		n := &modelNode{db: w.db, rtt: rtt, loss: s.loss, random: rand.New(rand.NewPCG(s.seed, uint64(i)))}
-		n.svc = &Service{store: newModelStore(n, cmp.Or(s.conns, poolConns)), clock: time.Now, log: slog.New(slog.DiscardHandler)}
+		n.svc = &Service{
+			store: newModelStore(n, cmp.Or(s.conns, poolConns)), clock: time.Now, log: slog.New(slog.DiscardHandler), usage: &usage{},
+		}
 		n.svc.index = newIndex(n.svc.view)
 		w.nodes = append(w.nodes, n)
 	}

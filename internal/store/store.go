@@ -138,8 +138,8 @@ type Tx interface {
 	KeyByDigest(digest [32]byte) (Holder, error)
 	// KeyChanges counts what was done by whatever process.
 	KeyChanges() (KeyChanges, error)
-	// KeyDigests returns the digests of all secrets that the key ever had, deleted or not.
-	KeyDigests(keyID string) ([][32]byte, error)
+	// KeyDigests returns the digests of all secrets that the keys ever had, deleted or not.
+	KeyDigests(keyIDs ...string) ([][32]byte, error)
 	// Digests returns the digests of secrets above after, the lowest first; retired: of those that are retired.
 	Digests(retired bool, after [32]byte, limit int) ([][32]byte, error)
 	// LastChange returns the number of the last change that ChangesSince can know of.

@@ -28,6 +28,12 @@ func (t *tx) LastChange() (int64, error) {
 	return last, err
 }
 
+// counts are what a transaction has read of the one row.
+type counts struct {
+	last int64
+	n    store.KeyChanges
+}
+
 func (t *tx) counted() (last int64, n store.KeyChanges, err error) {
 	const what = "changes"
 	if t.wrote {
@@ -37,10 +43,16 @@ func (t *tx) counted() (last int64, n store.KeyChanges, err error) {
 		if err := t.batch(what, batch); err != nil {
 			return 0, n, err
 		}
-		t.wrote = false
+		t.wrote, t.counts = false, nil
 	}
-	err = statements.ReadRow(t, what, keyChanges, nil, &last, &n.Changed, &n.Added)
-	return last, n, err
+	if t.counts == nil { // in one transaction they are the same until it writes
+		c := counts{}
+		if err := statements.ReadRow(t, what, keyChanges, nil, &c.last, &c.n.Changed, &c.n.Added); err != nil {
+			return 0, n, err
+		}
+		t.counts = &c
+	}
+	return t.counts.last, t.counts.n, nil
 }
 
 const changesSince = `SELECT n, kind, org_id, key_id, at FROM changes WHERE n > $1 ORDER BY n LIMIT $2`

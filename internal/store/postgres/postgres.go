@@ -8,6 +8,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -29,8 +30,10 @@ type Store struct {
 	name string // host, port and database, for people
 	pool *pgxpool.Pool
 	gate *semaphore.Weighted // of Update: a transaction that runs again runs alone in this process
+	met  meetings
 
 	apart *Store // nil: this is it
+	mark  string // of this process, by which it knows its own notifications
 }
 
 var _ store.Store = (*Store)(nil)
@@ -43,7 +46,7 @@ const (
 	txTimeout       = 30 * time.Second // of one View or Update, with all that it is run again
 	endTimeout      = 10 * time.Second // of COMMIT and ROLLBACK
 	everyone        = 1 << 20          // more than run at once
-	apartConns      = 2                // one that renews a lease, one that looks at the others'
+	apartConns      = 3                // one that renews a lease, one that looks at the others', one that takes what has run out
 	oldestSupported = 130000
 )
 
@@ -130,7 +133,7 @@ func OpenAsIs(ctx context.Context, c Config) (*Store, error) {
 func openWith(ctx context.Context, c Config, prepare func(context.Context, *pgx.Conn) error) (*Store, error) {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	s := &Store{name: c.Name(), gate: semaphore.NewWeighted(everyone)}
+	s := &Store{name: c.Name(), gate: semaphore.NewWeighted(everyone), met: meetings{start: time.Now()}, mark: rand.Text()}
 	var err error
 	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), c.pool.Copy()); err != nil {
 		return nil, s.fault(ctx, err)
@@ -141,7 +144,7 @@ func openWith(ctx context.Context, c Config, prepare func(context.Context, *pgx.
 	}
 	few := c.pool.Copy()
 	few.MaxConns, few.MinConns, few.MinIdleConns = apartConns, 0, 0
-	s.apart = &Store{name: s.name, gate: semaphore.NewWeighted(everyone)}
+	s.apart = &Store{name: s.name, gate: semaphore.NewWeighted(everyone), met: meetings{start: time.Now()}, mark: s.mark}
 	if s.apart.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), few); err != nil { // it connects when it is used
 		s.pool.Close()
 		return nil, s.fault(ctx, err)

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/internal/store/schema"
 )
@@ -19,8 +21,11 @@ func (t *tx) AddReplica(r store.Replica) error {
 
 // RenewReplica implements store.Tx. A renewal that is lost with the server is as good as none: nothing waits for the disk.
 func (t *tx) RenewReplica(id string, applied int64) error {
-	if _, err := t.tx.Exec(t.ctx, `SET LOCAL synchronous_commit = off`); err != nil {
-		return t.failed("replica", err)
+	const q = `UPDATE replicas SET applied = $2, renewals = renewals + 1, seen_at = ` + now + ` WHERE id = $1
+		RETURNING set_config('synchronous_commit', 'off', true)`
+	n, err := t.Run("replica", q, id, applied)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("replica: %w", store.ErrNotFound)
 	}
-	return t.Tx.RenewReplica(id, applied)
+	return err
 }

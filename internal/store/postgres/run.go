@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,14 +28,15 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 // Update implements store.Store. The first try runs beside others. One that met another is run again, alone in this process, so
-// that only other processes can be in its way: many that want the same row queue up instead of undoing each other.
+// that only other processes can be in its way: many that want the same row queue up instead of undoing each other. For a while after
+// that all others do so at once: where changes meet, they mostly go on meeting.
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, txTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
 		weight := int64(1)
-		if try > 0 {
+		if try > 0 || s.met.lately() {
 			weight = everyone
 		}
 		if err := s.gate.Acquire(ctx, weight); err != nil {
@@ -45,11 +47,24 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		if !errors.Is(err, errConflict) {
 			return s.tooLong(outer, err)
 		}
+		s.met.note()
 		if waitErr := pause(ctx, try); waitErr != nil {
 			return s.tooLong(outer, err)
 		}
 	}
 }
+
+// meetings is when transactions met last.
+type meetings struct {
+	start time.Time
+	until atomic.Int64 // for how long from start others are to run alone
+}
+
+const aloneFor = 200 * time.Millisecond
+
+func (m *meetings) note() { m.until.Store(int64(time.Since(m.start) + aloneFor)) }
+
+func (m *meetings) lately() bool { return int64(time.Since(m.start)) < m.until.Load() }
 
 // tooLong tells a transaction that took longer than any may from one whose caller waits no more.
 func (s *Store) tooLong(outer context.Context, err error) error {

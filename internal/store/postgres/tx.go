@@ -23,6 +23,7 @@ type tx struct {
 	// broken is the first error that PostgreSQL answered; it takes nothing more in this transaction, whatever fn makes of it.
 	broken error
 	wrote  bool // since the log of changes was last brought up to date
+	counts *counts
 }
 
 var (

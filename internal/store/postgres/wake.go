@@ -3,18 +3,23 @@ package postgres
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // channel is what replicas listen to.
 const channel = "keyfob_changes"
 
-// Wake tells the other processes on this database that something has changed. PostgreSQL loses what nobody listens to.
+// Wake tells the other processes on this database that something has changed. PostgreSQL loses what nobody listens to, and a
+// notification alone is not worth a wait for the disk.
 func (s *Store) Wake(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `SELECT pg_notify($1, '')`, channel)
-	return err
+	return s.once(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, channel, s.mark)
+		return err
+	})
 }
 
-// Woken calls fn whenever a process wakes those on this database, until ctx ends. It has a connection of its own, and gets another
+// Woken calls fn whenever another process wakes those on this database, until ctx ends. It has a connection of its own, and gets another
 // when that is lost; a server that knows no LISTEN wakes nobody.
 func (s *Store) Woken(ctx context.Context, fn func()) {
 	const again = 2 * time.Second
@@ -42,9 +47,12 @@ func (s *Store) listen(ctx context.Context, fn func()) error {
 		return err
 	}
 	for {
-		if _, err := own.WaitForNotification(ctx); err != nil {
+		told, err := own.WaitForNotification(ctx)
+		if err != nil {
 			return err
 		}
-		fn()
+		if told.Payload != s.mark {
+			fn()
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package statements
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -84,13 +85,19 @@ func (t *Tx) LastVersion(keyID string) (int, error) {
 }
 
 const (
-	keyDigests          = `SELECT digest FROM secrets WHERE key_id = $1 UNION ALL SELECT digest FROM retired_secrets WHERE key_id = $1`
 	digestsAfter        = `SELECT digest FROM secrets WHERE digest > $1 ORDER BY digest LIMIT $2`
 	retiredDigestsAfter = `SELECT digest FROM retired_secrets WHERE digest > $1 ORDER BY digest LIMIT $2`
 )
 
 // KeyDigests implements store.Tx.
-func (t *Tx) KeyDigests(keyID string) ([][32]byte, error) { return t.digests(keyDigests, keyID) }
+func (t *Tx) KeyDigests(keyIDs ...string) ([][32]byte, error) {
+	ids, err := json.Marshal(keyIDs)
+	if err != nil {
+		return nil, err
+	}
+	of := "key_id " + t.engine.Dialect().OneOf
+	return t.digests(`SELECT digest FROM secrets WHERE `+of+` UNION ALL SELECT digest FROM retired_secrets WHERE `+of, string(ids))
+}
 
 // Digests implements store.Tx.
 func (t *Tx) Digests(retired bool, after [32]byte, limit int) ([][32]byte, error) {
