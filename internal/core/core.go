@@ -34,8 +34,7 @@ type Config struct {
 	// Tokens checks the tokens of jobs; nil: none is taken.
 	Tokens TokenVerifier
 	// Replica is the name of this service among others on the same store; empty: it is alone. A replica answers checks while it has
-	// a lease, and a change is acknowledged when every replica knows of it. It asks the store about each key that is unknown: where
-	// many add keys, what one remembers is soon out of date.
+	// a lease, and a change is acknowledged when every replica knows of it.
 	Replica string
 	// Brief is for one piece of work beside a service that may serve the same store: what that has journalled stays its own.
 	Brief bool

@@ -14,7 +14,7 @@ import (
 const (
 	knownStart = 1 << 21 // secrets that the filter has room for at first: 4 MB, of which few secrets touch few pages
 	knownMost  = 1 << 25 // more are not remembered: 64 MB
-	knownPage  = 1000    // digests that are read at a time
+	knownPage  = 10_000  // digests that are read at a time
 	// knownRest is how many times as long as it reads the filler rests, after a page and after all of it.
 	knownRest, knownRestAll = 2, 10
 )
