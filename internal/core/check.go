@@ -111,7 +111,7 @@ func (s *Service) admit(ctx context.Context, presented string, from Origin, with
 	if err != nil {
 		return Caller{}, s.failed(from)
 	}
-	h, err := s.index.hold(ctx, s.digests.Digest(parsed))
+	h, err := s.index.hold(ctx, parsed)
 	if err != nil {
 		return Caller{}, fmt.Errorf("look up a key: %w", err)
 	}

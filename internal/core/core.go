@@ -15,17 +15,18 @@ import (
 
 	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
-	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 // Config is what a Service is made of.
 type Config struct {
 	Store    store.Store
 	Material Material
-	// Reload returns the material as it is now, when the store needs a master key that Material does not have; nil: there is no other.
+	// Reload returns the material as it is now, when the store needs what Material does not have; nil: there is no other.
 	Reload func() (Material, error)
-	Now    func() time.Time // nil: time.Now
-	Log    *slog.Logger     // nil: none
+	// Where says where material of a kind and id is looked for, for errors; nil: they don't say.
+	Where func(kind, id string) string
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: none
 	// Passwords says that there are local accounts: members are invited by a set-up link and sign in with a password.
 	Passwords bool
 	// Joins are the rules by which who signs in with an OpenID provider becomes a member. Of two for one domain and org the first
@@ -57,7 +58,6 @@ type Service struct {
 	sweep     *sweeper
 	index     *index
 	replica   *replica // nil: this service is alone on its store
-	digests   *secret.Digester
 	checks    checkCounts
 	unknown   error // the one answer to a key that opens nothing
 	rates     *rates
@@ -73,7 +73,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("core: no store")
 	}
-	keys, err := newMaterial(cfg.Material, cfg.Reload)
+	keys, err := newMaterial(cfg.Material, keySource{cfg.Reload, cfg.Where})
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +90,14 @@ func New(cfg Config) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.index, s.digests, s.unknown = newIndex(s.view), secret.NewDigester(keys.Pepper[:]), unknownKey()
+	s.index, s.unknown = newIndex(s.view, keys.peppers), unknownKey()
 	s.rates, s.failures, s.guessing = newRates(), newFailures(s.now()), tooManyFailures()
 	ctx, cancel := context.WithTimeout(context.Background(), newTimeout)
 	defer cancel()
 	if err := s.claim(ctx); err != nil {
 		return nil, err
 	}
-	if s.usage, err = newUsage(s.store, s.log, s.now, cfg.Replica != "" || cfg.Brief, !cfg.Brief); err != nil {
+	if s.usage, err = newUsage(s.store, s.log, s.now, cfg.Replica != "" || cfg.Brief, !cfg.Brief, s.movePresented); err != nil {
 		return nil, fmt.Errorf("read the journal of use: %w", s.fault(err))
 	}
 	s.sweep = newSweeper(s)
@@ -148,6 +148,13 @@ func (s *Service) Ready(ctx context.Context) error {
 	}
 	if err := s.store.Ping(ctx); err != nil {
 		return &Error{Code: api.CodeUnavailable, Detail: "the store can't be read and written", err: err}
+	}
+	err := s.view(ctx, func(tx store.Tx) error {
+		_, err := s.keys.peppers.of(tx)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	s.pinged.mu.Lock()
 	defer s.pinged.mu.Unlock()

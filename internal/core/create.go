@@ -41,7 +41,7 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 			}
 			return s.addKey(tx, p, o, &row, sec)
 		}
-		again, err := s.repeatOf(o, p, in)
+		again, err := s.repeatsOf(tx, o, p, in)
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, org string, in New
 		if err := s.addKey(tx, p, o, &row, sec); err != nil {
 			return err
 		}
-		return s.keepAnswer(tx, o, again, row.ID, sec, now)
+		return s.keepAnswer(tx, o, again[0], row.ID, sec, now)
 	})
 	if err != nil {
 		return Key{}, secret.Secret{}, false, fmt.Errorf("create a key: %w", err)
@@ -88,9 +88,13 @@ func normalNewKey(in NewKey) (NewKey, error) {
 // addKey writes the key with sec as its first secret, and completes the row as a read of it would.
 func (s *Service) addKey(tx store.Tx, p Principal, org store.Org, row *store.Key, sec secret.Secret) error {
 	row.OrgID = org.ID
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return err
+	}
 	add := store.NewSecret{
-		KeyID: row.ID, Version: 1, State: store.StateCurrent, Hint: sec.Hint(), Digest: sec.Digest(s.keys.Pepper[:]),
-		PepperID: s.keys.pepperID, CreatedAt: row.CreatedAt,
+		KeyID: row.ID, Version: 1, State: store.StateCurrent, Hint: sec.Hint(), Digest: pepper.secrets.Digest(sec),
+		PepperID: pepper.id, CreatedAt: row.CreatedAt,
 	}
 	if org.Recoverable {
 		dataKey, err := s.keys.dataKey(org)

@@ -36,7 +36,6 @@ func (s *Service) StartDevice(ctx context.Context, c Client, address string) (De
 	deviceCode := rand.Text()
 	row := store.NewDeviceGrant{
 		DeviceGrant: store.DeviceGrant{State: store.GrantPending, Client: cleaned(c.Name), Host: cleaned(c.Host), Address: brief(address)},
-		Digest:      s.keys.digest(devicePurpose, deviceCode), PepperID: s.keys.pepperID,
 	}
 	if row.Address == "" {
 		row.Address = "unknown"
@@ -44,7 +43,7 @@ func (s *Service) StartDevice(ctx context.Context, c Client, address string) (De
 	err := store.ErrExists
 	for draw := 0; draw < codeDraws && errors.Is(err, store.ErrExists); draw++ {
 		row.UserCode = newUserCode()
-		err = s.update(ctx, func(tx store.Tx) error { return s.addGrant(tx, &row) })
+		err = s.update(ctx, func(tx store.Tx) error { return s.addGrant(tx, &row, deviceCode) })
 	}
 	if err != nil {
 		return DeviceStart{}, fmt.Errorf("start a device: %w", err)
@@ -52,7 +51,12 @@ func (s *Service) StartDevice(ctx context.Context, c Client, address string) (De
 	return DeviceStart{DeviceCode: deviceCode, UserCode: shownCode(row.UserCode), Lifetime: deviceLimit, Interval: deviceInterval}, nil
 }
 
-func (s *Service) addGrant(tx store.Tx, row *store.NewDeviceGrant) (err error) {
+func (s *Service) addGrant(tx store.Tx, row *store.NewDeviceGrant, deviceCode string) error {
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return err
+	}
+	row.Digest, row.PepperID = pepper.digest(devicePurpose, deviceCode), pepper.id
 	row.CreatedAt = s.now()
 	row.ExpiresAt = row.CreatedAt.Add(deviceLimit)
 	for address, most := range map[string]int{row.Address: devicesPerIP, "": devicesMax} {
@@ -151,14 +155,17 @@ func (s *Service) withGrant(ctx context.Context, p Principal, userCode string, f
 // approved, the session. That is one and the same while the grant lives, until it was first used: a program whose answer was lost
 // asks again.
 func (s *Service) PollDevice(ctx context.Context, deviceCode string) (SignedIn, error) {
-	digest := s.keys.digest(devicePurpose, deviceCode)
 	var (
 		out   SignedIn
 		state error
 		g     store.DeviceGrant
 	)
-	read := func(tx store.Tx) (err error) {
-		if g, err = tx.DeviceGrantByDigest(digest); err == nil {
+	read := func(tx store.Tx) error {
+		err := s.keys.peppers.find(tx, func(p *pepper) (err error) {
+			g, err = tx.DeviceGrantByDigest(p.digest(devicePurpose, deviceCode))
+			return err
+		})
+		if err == nil {
 			err = s.pollable(g)
 		}
 		if err == nil && g.State == store.GrantUsed {

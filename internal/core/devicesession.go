@@ -27,7 +27,11 @@ func (s *Service) deviceSession(tx store.Tx, user store.User, g *store.DeviceGra
 	if err != nil {
 		return SignedIn{}, err
 	}
-	key := s.keys.digest(deviceTokenPurpose, deviceCode)
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	key := pepper.digest(deviceTokenPurpose, deviceCode)
 	g.Sealed, err = seal(key[:], []byte(out.Token.Reveal()), g.ID)
 	return out, err
 }
@@ -38,16 +42,29 @@ func (s *Service) sessionAgain(tx store.Tx, g store.DeviceGrant, deviceCode stri
 	if g.Sealed == nil { // used before tokens were kept
 		return SignedIn{}, ErrDeviceExpired
 	}
-	key := s.keys.digest(deviceTokenPurpose, deviceCode)
-	text, err := unseal(key[:], g.Sealed, g.ID)
+	var text []byte
+	err := s.keys.peppers.find(tx, func(p *pepper) (err error) {
+		key := p.digest(deviceTokenPurpose, deviceCode)
+		if text, err = unseal(key[:], g.Sealed, g.ID); err != nil {
+			err = store.ErrNotFound
+		}
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) { // it is damaged, and no missing row
+		return SignedIn{}, fmt.Errorf("sealed token of %s: it opens under no pepper", g.ID)
+	}
 	if err != nil {
-		return SignedIn{}, fmt.Errorf("sealed token of %s: %w", g.ID, err)
+		return SignedIn{}, err
 	}
 	token, err := secret.Parse(secret.Session, string(text))
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("sealed token of %s: %w", g.ID, err)
 	}
-	row, _, err := tx.SessionByDigest(token.Digest(s.keys.Pepper[:]))
+	var row store.Session
+	err = s.keys.peppers.find(tx, func(p *pepper) (err error) {
+		row, _, err = tx.SessionByDigest(p.secrets.Digest(token))
+		return err
+	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!row.LastUsedAt.IsZero() || over(row, s.now()) != "") {
 		return SignedIn{}, ErrDeviceExpired
 	}

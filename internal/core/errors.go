@@ -64,6 +64,10 @@ func (s *Service) fault(err error) error {
 		return &Error{
 			Code: api.CodeUnavailable, Detail: "the store can't be read and written", Fix: "try again; the service's log says more", err: err,
 		}
+	case errors.Is(err, ErrMaterial):
+		return &Error{
+			Code: api.CodeUnavailable, Detail: "the service lacks a key file that the store needs", Fix: "the service's log says which", err: err,
+		}
 	}
 	return err
 }

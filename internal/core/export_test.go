@@ -58,7 +58,7 @@ func HoldHashesForTest(s *Service, wait time.Duration) (release func()) {
 // InvitationForTest says whether the store still knows the invitation of a link, open or not.
 func InvitationForTest(ctx context.Context, s *Service, token string) error {
 	return s.view(ctx, func(tx store.Tx) error {
-		_, err := tx.InvitationByDigest(s.keys.digest(setUpPurpose, token))
+		_, err := tx.InvitationByDigest(s.keys.peppers.newest().digest(setUpPurpose, token))
 		return err
 	})
 }
@@ -66,7 +66,7 @@ func InvitationForTest(ctx context.Context, s *Service, token string) error {
 // SessionForTest says whether the store still knows a session, over or not.
 func SessionForTest(ctx context.Context, s *Service, token secret.Secret) error {
 	return s.view(ctx, func(tx store.Tx) error {
-		_, _, err := tx.SessionByDigest(token.Digest(s.keys.Pepper[:]))
+		_, _, err := tx.SessionByDigest(s.keys.peppers.newest().secrets.Digest(token))
 		return err
 	})
 }
@@ -128,3 +128,6 @@ func JournalledForTest(s *Service) int { return s.usage.kept.keys }
 
 // JournalFromForTest is from how many keys in a flush on use is journalled.
 const JournalFromForTest = foldAtOnce
+
+// MovePresentedForTest gives what was presented digests under the newest pepper, as is done every few seconds.
+func MovePresentedForTest(ctx context.Context, s *Service) error { return s.movePresented(ctx) }

@@ -24,6 +24,7 @@ type Quick interface {
 type storeFleet struct {
 	store   store.Store
 	flushed *flushNews
+	peppers *peppers
 }
 
 func (f storeFleet) join(ctx context.Context, r store.Replica) error {
@@ -42,6 +43,11 @@ func (f storeFleet) beat(ctx context.Context, id string, seen int64, apply func(
 		n, err := newsAfter(tx, seen)
 		if err != nil {
 			return err
+		}
+		if n.last != seen { // a pepper may be new, and without it there is no lease
+			if _, err := f.peppers.asOf(tx, n.counted.Changed); err != nil {
+				return err
+			}
 		}
 		apply(n)
 		if err := tx.RenewReplica(id, n.last); err != nil {

@@ -194,7 +194,7 @@ func checkJoins(joins []Join) error {
 // before, here or on another replica. That a provider takes its code once only (RFC 6749 section 4.1.2) is its promise, not ours.
 func (s *Service) SpendSignIn(ctx context.Context, state string, life time.Duration) error {
 	err := s.update(ctx, func(tx store.Tx) error {
-		return tx.SpendTrustToken(s.keys.digest("sign-in state", state), s.now().Add(life))
+		return s.spend(tx, "sign-in state", state, s.now().Add(life))
 	})
 	if errors.Is(err, store.ErrExists) {
 		return ErrSpent

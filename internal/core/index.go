@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/store"
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 const (
@@ -24,11 +25,13 @@ const (
 // (store.KeyChanges). Changes by another process are seen by that count, too, which is asked for once a lease; without an answer
 // every check fails. Secrets that the store does not know are not kept: there is no end of them, and known tells them.
 type index struct {
-	view  func(context.Context, func(store.Tx) error) error
-	known *known
-	lease *lease       // of a replica; nil: this service is alone on its store
-	start time.Time    // what fresh counts from
-	fresh atomic.Int64 // the end of the lease
+	view    func(context.Context, func(store.Tx) error) error
+	peppers *peppers
+	known   *known
+	moves   *moves
+	lease   *lease       // of a replica; nil: this service is alone on its store
+	start   time.Time    // what fresh counts from
+	fresh   atomic.Int64 // the end of the lease
 
 	stop context.CancelFunc // ends the filling of known
 	done chan struct{}
@@ -41,8 +44,10 @@ type index struct {
 	pending []*touching // transactions that changed keys and may be committed by now
 }
 
-func newIndex(view func(context.Context, func(store.Tx) error) error) *index {
-	x := &index{view: view, known: newKnown(), start: time.Now(), stop: func() {}, done: make(chan struct{}), holds: newHolds()}
+func newIndex(view func(context.Context, func(store.Tx) error) error, p *peppers) *index {
+	x := &index{
+		view: view, peppers: p, known: newKnown(), moves: &moves{}, start: time.Now(), stop: func() {}, done: make(chan struct{}), holds: newHolds(),
+	}
 	close(x.done)
 	return x
 }
@@ -65,8 +70,8 @@ func (x *index) close() {
 
 func (x *index) clear() { x.holds = newHolds() }
 
-// hold returns what a check needs to know of the secret with this digest.
-func (x *index) hold(ctx context.Context, digest [32]byte) (hold, error) {
+// hold returns what a check needs to know of a secret.
+func (x *index) hold(ctx context.Context, presented secret.Secret) (hold, error) {
 	switch {
 	case x.lease != nil:
 		if !x.lease.valid() {
@@ -77,28 +82,82 @@ func (x *index) hold(ctx context.Context, digest [32]byte) (hold, error) {
 			return hold{}, err
 		}
 	}
+	all := x.peppers.named.Load().all
+	digest := all[0].secrets.Digest(presented)
 	x.mu.RLock()
 	h, found := x.holds.get(digest)
 	x.mu.RUnlock()
-	if found || x.known.excludes(digest) {
+	if found {
 		return h, nil
 	}
-	return x.read(ctx, digest)
+	excluded := x.known.excludes(digest)
+	for _, older := range all[1:] {
+		under := older.secrets.Digest(presented)
+		x.mu.RLock()
+		h, found = x.holds.get(under)
+		x.mu.RUnlock()
+		if found {
+			x.moves.note(all[0], store.Move{From: under, To: digest})
+			return h, nil
+		}
+		excluded = excluded && x.known.excludes(under)
+	}
+	if excluded {
+		return hold{}, nil
+	}
+	return x.read(ctx, presented)
 }
 
 // renew asks the store what it has counted, for a new lease.
 func (x *index) renew(ctx context.Context) error {
 	x.renewing.Lock()
 	defer x.renewing.Unlock()
-	began := int64(time.Since(x.start))
-	if began < x.fresh.Load() {
+	if int64(time.Since(x.start)) < x.fresh.Load() {
 		return nil // another check did
 	}
+	return x.ask(ctx)
+}
+
+// catchUp is renew, whether or not the lease has ended. A replica waits until it has heard of all that the store has counted by now.
+func (x *index) catchUp(ctx context.Context) error {
+	if x.lease != nil {
+		return x.hear(ctx)
+	}
+	x.renewing.Lock()
+	defer x.renewing.Unlock()
+	return x.ask(ctx)
+}
+
+func (x *index) hear(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	var n store.KeyChanges
 	err := x.view(ctx, func(tx store.Tx) (err error) {
 		n, err = tx.KeyChanges()
+		return err
+	})
+	for ; err == nil; err = ctx.Err() {
+		x.mu.RLock()
+		behind := countedAfter(n, x.seen)
+		x.mu.RUnlock()
+		if !behind {
+			return nil
+		}
+		x.lease.nudge()
+		wait(ctx, askMost)
+	}
+	return err
+}
+
+func (x *index) ask(ctx context.Context) error {
+	began := int64(time.Since(x.start))
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
+	var n store.KeyChanges
+	err := x.view(ctx, func(tx store.Tx) (err error) {
+		if n, err = tx.KeyChanges(); err == nil {
+			_, err = x.peppers.asOf(tx, n.Changed)
+		}
 		return err
 	})
 	if err != nil {
@@ -118,6 +177,7 @@ func (x *index) advance(n store.KeyChanges) {
 		if t.before == x.seen && !countedAfter(t.after, n) {
 			t.seen = true
 			x.dropAll(t.changed)
+			x.known.add(t.added) // before it is asked about them: digests that took others' places are nobody's new secrets
 			x.seen = t.after
 		}
 	}
@@ -136,19 +196,32 @@ func (x *index) advance(n store.KeyChanges) {
 // countedAfter says that a was counted after b.
 func countedAfter(a, b store.KeyChanges) bool { return a.Changed > b.Changed || a.Added > b.Added }
 
-// read asks the store for a secret and keeps what it says, if nothing has changed since.
-func (x *index) read(ctx context.Context, digest [32]byte) (hold, error) {
+// read asks the store for a secret, under each pepper that it names then, and keeps what it says, if nothing has changed since.
+func (x *index) read(ctx context.Context, presented secret.Secret) (hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	var (
-		found store.Holder
-		n     store.KeyChanges
+		found  store.Holder
+		n      store.KeyChanges
+		digest [32]byte
+		newest *pepper
+		under  *pepper
 	)
 	err := x.view(ctx, func(tx store.Tx) (err error) {
-		if found, err = holder(tx, digest); err != nil {
+		if n, err = tx.KeyChanges(); err != nil {
 			return err
 		}
-		n, err = tx.KeyChanges()
+		set, err := x.peppers.asOf(tx, n.Changed)
+		if err != nil {
+			return err
+		}
+		newest = set.all[0]
+		for _, under = range set.all {
+			digest = under.secrets.Digest(presented)
+			if found, err = holder(tx, digest); !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -159,6 +232,9 @@ func (x *index) read(ctx context.Context, digest [32]byte) (hold, error) {
 	}
 	h := holdOf(found)
 	x.keep(digest, h, n)
+	if under != newest {
+		x.moves.note(newest, store.Move{From: digest, To: newest.secrets.Digest(presented)})
+	}
 	return h, nil
 }
 

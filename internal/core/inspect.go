@@ -28,7 +28,7 @@ const (
 // sample of the sealed secrets of every org open.
 func Inspect(ctx context.Context, st store.Store, m Material) (Inspection, error) {
 	var in Inspection
-	keys, err := newMaterial(m, nil)
+	keys, err := newMaterial(m, keySource{})
 	if err != nil {
 		return in, err
 	}
@@ -55,6 +55,15 @@ func Inspect(ctx context.Context, st store.Store, m Material) (Inspection, error
 		}
 	})
 	return in, err
+}
+
+// InspectPeppers is Service.Peppers without a service.
+func InspectPeppers(ctx context.Context, st store.Store, now time.Time) (out []Pepper, err error) {
+	err = st.View(ctx, func(tx store.Tx) error {
+		out, err = peppersOf(tx, now)
+		return err
+	})
+	return out, err
 }
 
 func (in *Inspection) fault(err error) {

@@ -23,7 +23,8 @@ const (
 // a Bloom filter over the digests of all stored secrets: what it excludes is not there; what it does not may be.
 //
 // It is filled in the background. A secret that this process adds is in it before that is acknowledged. Once another process has
-// added one it excludes nothing until it was filled anew.
+// added one it excludes nothing until it was filled anew. Of a secret whose digest took another's place it has the old one or the new
+// one.
 type known struct {
 	filter atomic.Pointer[bloom] // nil: it excludes nothing
 	stale  chan struct{}         // holds a token: fill it
@@ -109,10 +110,8 @@ var errKnownFull = errors.New("there are more secrets than the filter has room f
 
 // fill reads all digests into a new filter and puts it in place, unless another process added a secret meanwhile.
 func (k *known) fill(ctx context.Context, x *index, room int) error {
-	if x.lease == nil {
-		if err := x.renew(ctx); err != nil {
-			return err
-		}
+	if err := x.catchUp(ctx); err != nil {
+		return err
 	}
 	f := newBloom(room)
 	k.mu.Lock()
@@ -127,6 +126,9 @@ func (k *known) fill(ctx context.Context, x *index, room int) error {
 		if err == nil {
 			err = k.pages(ctx, x, f, retired)
 		}
+	}
+	if err == nil { // a digest that took another's place meanwhile may have been missed, and its secret is as good as before
+		err = x.catchUp(ctx)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

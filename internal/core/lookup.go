@@ -27,7 +27,10 @@ func (s *Service) Lookup(ctx context.Context, p Principal, org, presented string
 		if err != nil {
 			return malformed(err)
 		}
-		h, err = holder(tx, parsed.Digest(s.keys.Pepper[:]))
+		err = s.keys.peppers.find(tx, func(p *pepper) (err error) {
+			h, err = holder(tx, p.secrets.Digest(parsed))
+			return err
+		})
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,14 +15,14 @@ import (
 // masters are the master keys that are at hand, by id. One takes another's place while services run: the store says by which each org's
 // data key is wrapped, and a key that is not at hand yet is asked for.
 type masters struct {
-	reload func() (Material, error)
+	from keySource
 
 	mu   sync.Mutex
 	byID map[string][32]byte
 }
 
-func newMasters(m Material, reload func() (Material, error)) *masters {
-	x := &masters{reload: reload, byID: map[string][32]byte{}}
+func newMasters(m Material, from keySource) *masters {
+	x := &masters{from: from, byID: map[string][32]byte{}}
 	x.add(m)
 	return x
 }
@@ -38,8 +40,8 @@ func (x *masters) get(id string) ([32]byte, error) {
 	if key, ok := x.byID[id]; ok {
 		return key, nil
 	}
-	if x.reload != nil {
-		now, err := x.reload()
+	if x.from.reload != nil {
+		now, err := x.from.reload()
 		if err != nil {
 			return [32]byte{}, fmt.Errorf("read the master keys again: %w", err)
 		}
@@ -47,9 +49,16 @@ func (x *masters) get(id string) ([32]byte, error) {
 	}
 	key, ok := x.byID[id]
 	if !ok {
-		return key, fmt.Errorf("%w: it needs the %s %s, which is not there", ErrMaterial, store.MaterialMasterKey, id)
+		return key, x.from.missing(store.MaterialMasterKey, id)
 	}
 	return key, nil
+}
+
+// all returns those that are at hand.
+func (x *masters) all() [][32]byte {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Collect(maps.Values(x.byID))
 }
 
 // dataKey returns an org's data key.

@@ -18,26 +18,58 @@ type Material struct {
 	Pepper    [32]byte
 	// Others are master keys that the store was made under before, or will be: while one takes another's place both are in use.
 	Others [][32]byte
+	// OtherPeppers are the same of peppers.
+	OtherPeppers [][32]byte
 }
 
 // ErrMaterial says that the store was made under another master key or pepper.
 var ErrMaterial = errors.New("the store was made under other material")
 
+// MissingMaterial is ErrMaterial that says what is missing.
+type MissingMaterial struct {
+	Kind, ID string
+	Where    string // it was looked for; empty: it is not known
+}
+
+// Error says which it is.
+func (e *MissingMaterial) Error() string {
+	text := fmt.Sprintf("%v: it needs the %s %s, which is not there", ErrMaterial, e.Kind, e.ID)
+	if e.Where != "" {
+		text += ": " + e.Where
+	}
+	return text
+}
+
+// Unwrap returns ErrMaterial.
+func (e *MissingMaterial) Unwrap() error { return ErrMaterial }
+
 // material is Material with the ids by which a store names it.
 type material struct {
 	Material
 	masterID string
-	pepperID string
 	masters  *masters
+	peppers  *peppers
 }
 
-func newMaterial(m Material, reload func() (Material, error)) (material, error) {
+// keySource is where material is read again, and how it is told where that is.
+type keySource struct {
+	reload func() (Material, error)     // nil: there is no other
+	where  func(kind, id string) string // nil: it is not known
+}
+
+func (s keySource) missing(kind, id string) error {
+	e := &MissingMaterial{Kind: kind, ID: id}
+	if s.where != nil {
+		e.Where = s.where(kind, id)
+	}
+	return e
+}
+
+func newMaterial(m Material, from keySource) (material, error) {
 	if m.MasterKey == [32]byte{} || m.Pepper == [32]byte{} {
 		return material{}, errors.New("core: the master key and the pepper must not be empty")
 	}
-	return material{
-		m, materialID(store.MaterialMasterKey, m.MasterKey), materialID(store.MaterialPepper, m.Pepper), newMasters(m, reload),
-	}, nil
+	return material{m, materialID(store.MaterialMasterKey, m.MasterKey), newMasters(m, from), newPeppers(m, from)}, nil
 }
 
 // materialID names a key by a hash that gives nothing of it away: the key is the HMAC's key.
@@ -45,15 +77,6 @@ func materialID(kind string, key [32]byte) string {
 	mac := hmac.New(sha256.New, key[:])
 	mac.Write([]byte("keyfob material id: " + kind))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
-}
-
-// digest names text, such as the token of a link, so that who reads the store learns nothing of it (RFC 2104). Purpose keeps what
-// is the same text elsewhere from having the same digest.
-func (m material) digest(purpose, text string) (d [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, m.Pepper[:])
-	mac.Write([]byte(purpose + "|" + text))
-	mac.Sum(d[:0])
-	return d
 }
 
 // claim writes the ids of the material into a store that has none yet, and compares them with those of any other.
@@ -90,19 +113,22 @@ func (s *Service) claim(ctx context.Context) error {
 }
 
 func (m material) ids() map[string]string {
-	return map[string]string{store.MaterialMasterKey: m.masterID, store.MaterialPepper: m.pepperID}
+	return map[string]string{store.MaterialMasterKey: m.masterID, store.MaterialPepper: materialID(store.MaterialPepper, m.Pepper)}
 }
 
-func (m material) compare(known []store.Material) error {
-	ids := m.ids()
+// compare refuses a store that needs what is not at hand.
+func (m material) compare(known []store.Material) (err error) {
 	for _, k := range known {
-		if k.Kind == store.MaterialMasterKey {
-			if _, err := m.masters.get(k.ID); err == nil {
-				continue
-			}
+		switch k.Kind {
+		case store.MaterialMasterKey:
+			_, err = m.masters.get(k.ID)
+		case store.MaterialPepper:
+			_, err = m.peppers.get(k.ID)
+		default:
+			err = &MissingMaterial{Kind: k.Kind, ID: k.ID}
 		}
-		if have := ids[k.Kind]; have != k.ID {
-			return fmt.Errorf("%w: it needs the %s %s, the one given is %s", ErrMaterial, k.Kind, k.ID, have)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) {
 	if err == nil {
 		return text, nil
 	}
-	for _, master := range s.keys.Others { // it was sealed before this process started
+	for _, master := range s.keys.masters.all() { // it was sealed before this process started, or by a replica that started later
 		if key, err := purposeKey(master, purpose); err == nil {
 			if text, err := unseal(key, sealed, purpose); err == nil {
 				return text, nil

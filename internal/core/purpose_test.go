@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/keyfob/keyfob/internal/core"
@@ -33,4 +34,26 @@ func TestSealForAPurpose(t *testing.T) {
 		}
 	}
 	f.must(other.Close(t.Context()))
+}
+
+// TestPurposeAfterAnotherStarted: what a replica seals that started under a new master key opens for one that has heard of it.
+func TestPurposeAfterAnotherStarted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	newer := core.Material{MasterKey: [32]byte{3}, Pepper: testMaterial().Pepper, Others: [][32]byte{testMaterial().MasterKey}}
+	start := func(m core.Material) *core.Service {
+		svc, err := core.New(core.Config{Store: f.store, Material: m, Now: f.clock.now, Reload: func() (core.Material, error) { return newer, nil }})
+		f.must(err)
+		t.Cleanup(func() { _ = svc.Close(context.WithoutCancel(t.Context())) })
+		return svc
+	}
+	goesOn := start(testMaterial())
+	f.must(goesOn.AddMasterKey(t.Context(), newer.MasterKey))
+	old := start(testMaterial())
+	f.must(core.MovePresentedForTest(t.Context(), old))
+	sealed, err := start(newer).Seal("state", []byte("text"))
+	f.must(err)
+	text, err := old.Open("state", sealed)
+	f.must(err)
+	f.equal("opened", string(text), "text")
 }

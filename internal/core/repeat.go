@@ -1,7 +1,6 @@
 package core
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -35,9 +34,9 @@ type repeat struct {
 	fingerprint [sha256.Size]byte
 }
 
-// repeatOf is the repeat of a create by p in the org. What the caller sent is kept as a digest alone: people do put
-// secrets into the wrong field.
-func (s *Service) repeatOf(org store.Org, p Principal, in NewKey) (repeat, error) {
+// repeatsOf is the repeat of a create by p in the org, under each pepper that the store names, the newest first. What the caller sent
+// is kept as a digest alone: people do put secrets into the wrong field.
+func (s *Service) repeatsOf(tx store.Tx, org store.Org, p Principal, in NewKey) ([]repeat, error) {
 	request, err := json.Marshal(struct {
 		Name      string
 		Tags      map[string]string
@@ -45,17 +44,18 @@ func (s *Service) repeatOf(org store.Org, p Principal, in NewKey) (repeat, error
 		RateLimit api.RateLimit `json:",omitzero"`
 	}{in.Name, in.Tags, micro(in.ExpiresAt).UnixMicro(), in.RateLimit}) // a map's members are sorted
 	if err != nil {
-		return repeat{}, err
+		return nil, err
+	}
+	all, err := s.keys.peppers.of(tx)
+	if err != nil {
+		return nil, err
 	}
 	scope := strings.Join([]string{"idempotency", org.ID, p.User.ID, routeCreateKey, in.Idempotency}, "|") // ids hold no '|'
-	return repeat{s.digest(scope), s.digest("request|" + string(request))}, nil
-}
-
-func (s *Service) digest(text string) (d [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, s.keys.Pepper[:])
-	mac.Write([]byte(text))
-	mac.Sum(d[:0])
-	return d
+	out := make([]repeat, len(all))
+	for i, pepper := range all {
+		out[i] = repeat{pepper.sum(scope), pepper.digest("request", string(request))}
+	}
+	return out, nil
 }
 
 // sealedAt is the associated data of a kept answer.
@@ -79,8 +79,17 @@ func (s *Service) keepAnswer(tx store.Tx, org store.Org, r repeat, keyID string,
 }
 
 // answered returns the key and secret that the same request was answered with; false: there was none.
-func (s *Service) answered(tx store.Tx, org store.Org, r repeat, now time.Time) (store.Key, secret.Secret, bool, error) {
-	a, err := tx.Answer(r.id, now)
+func (s *Service) answered(tx store.Tx, org store.Org, repeats []repeat, now time.Time) (store.Key, secret.Secret, bool, error) {
+	var (
+		r   repeat
+		a   store.Answer
+		err error
+	)
+	for _, r = range repeats {
+		if a, err = tx.Answer(r.id, now); !errors.Is(err, store.ErrNotFound) {
+			break
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Key{}, secret.Secret{}, false, nil
 	}

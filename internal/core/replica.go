@@ -40,7 +40,7 @@ func (s *Service) lead(cfg Config) {
 	if a, ok := s.store.(Apart); ok {
 		leases = a.Apart()
 	}
-	all := storeFleet{leases, &flushNews{written: &s.usage.written, now: s.now}}
+	all := storeFleet{leases, &flushNews{written: &s.usage.written, now: s.now}, s.keys.peppers}
 	r := &replica{lease: newLease(all, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
 	s.index.lease, s.replica = r.lease, r
 	<-s.index.known.stale // the first renewal has it filled: what is added from then on is heard of

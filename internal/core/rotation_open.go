@@ -77,8 +77,12 @@ func normalSink(name string) (string, error) {
 }
 
 func (r *rotating) open(p Principal, in NewRotation) (Opened, error) {
-	run := r.runOf(p, in.Run)
-	row, err := r.known(run, in.Emergency)
+	runs, err := r.runsOf(p, in.Run)
+	if err != nil {
+		return Opened{}, err
+	}
+	run := runs[0]
+	row, err := r.known(runs, in.Emergency)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		sec, err := r.mint(in, run)
@@ -96,29 +100,6 @@ func (r *rotating) open(p Principal, in NewRotation) (Opened, error) {
 	}
 	sec, err := r.join(in, run)
 	return Opened{Secret: sec, Joined: true}, err
-}
-
-// runOf names a run of the user's; zero: it has no name.
-func (r *rotating) runOf(p Principal, run string) [32]byte {
-	if run == "" {
-		return [32]byte{}
-	}
-	return r.s.digest(strings.Join([]string{"rotation", r.org.ID, p.User.ID, run}, "|")) // ids hold no '|'
-}
-
-// known returns the rotation that a run goes on with.
-func (r *rotating) known(run [32]byte, emergency bool) (store.Rotation, error) {
-	if run != [32]byte{} {
-		row, err := r.tx.RotationOfRun(r.key.ID, run)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return row, err
-		}
-		finished := err == nil && !row.PromotedAt.IsZero()
-		if finished && (row.Emergency || !emergency) { // one that must cut now is not done with one that did not
-			return row, nil
-		}
-	}
-	return r.tx.OpenRotation(r.key.ID)
 }
 
 // mint adds the new secret and the rotation.
@@ -182,9 +163,13 @@ func (r *rotating) seal(sec secret.Secret, recoverable bool) error {
 	if err != nil {
 		return err
 	}
+	pepper, err := r.s.keys.peppers.toWrite(r.tx)
+	if err != nil {
+		return err
+	}
 	add := store.NewSecret{
-		KeyID: r.key.ID, Version: r.row.NewVersion, State: store.StateNext, Hint: sec.Hint(), Digest: sec.Digest(r.s.keys.Pepper[:]),
-		PepperID: r.s.keys.pepperID, CreatedAt: r.now,
+		KeyID: r.key.ID, Version: r.row.NewVersion, State: store.StateNext, Hint: sec.Hint(), Digest: pepper.secrets.Digest(sec),
+		PepperID: pepper.id, CreatedAt: r.now,
 	}
 	if recoverable {
 		if add.Sealed, err = sealSecret(dataKey, r.org.ID, r.key.ID, add.Version, sec); err != nil {

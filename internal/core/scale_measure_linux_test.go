@@ -32,6 +32,7 @@ type realDatabase struct {
 	owner  Principal
 	key    string // its id
 	secret secret.Secret
+	others []secret.Secret // of the other keys, by number
 }
 
 const realOrg = "acme"
@@ -56,7 +57,9 @@ func newRealDatabase(t *testing.T, keys int) *realDatabase {
 	for n := 0; n < keys; n += batch {
 		r.must(svc.store.Update(t.Context(), func(tx store.Tx) error {
 			for i := n; i < min(n+batch, keys); i++ {
-				if err := tx.AddKey(realRow(org.ID, i)); err != nil {
+				r.others = append(r.others[:i], secret.New(secret.Key))
+				pepper := modelMaterial().Pepper
+				if err := tx.AddKey(realRow(org.ID, i, r.others[i].Digest(pepper[:]))); err != nil {
 					return err
 				}
 			}
@@ -69,11 +72,11 @@ func newRealDatabase(t *testing.T, keys int) *realDatabase {
 
 func realID(i int) string { return fmt.Sprintf("key_%026d", i) }
 
-func realRow(org string, i int) (store.Key, store.NewSecret) {
+func realRow(org string, i int, digest [32]byte) (store.Key, store.NewSecret) {
 	id, now := realID(i), time.Now()
 	k := store.Key{ID: id, OrgID: org, Name: id, FoldedName: id, CreatedAt: now, UpdatedAt: now, Revision: 1, CreatedBy: store.Actor{Type: "user", ID: "usr_x", Name: "x"}}
 	return k, store.NewSecret{
-		KeyID: id, Version: 1, State: store.StateCurrent, Hint: "kf_…0000", Digest: modelDigest(uint64(i)), PepperID: "x", Sealed: make([]byte, 80), CreatedAt: now,
+		KeyID: id, Version: 1, State: store.StateCurrent, Hint: "kf_…0000", Digest: digest, PepperID: "x", Sealed: make([]byte, 80), CreatedAt: now,
 	}
 }
 
@@ -124,7 +127,7 @@ func (r *realDatabase) proxy(distance time.Duration) *toxiproxy.Proxy {
 func (r *realDatabase) replica(name string, st *postgres.Store) (*Service, *countedStore) {
 	r.Helper()
 	counted := &countedStore{Store: st}
-	svc, err := New(Config{Store: counted, Material: Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}}, Replica: name})
+	svc, err := New(Config{Store: counted, Material: modelMaterial(), Replica: name})
 	r.must(err)
 	r.Cleanup(func() { _ = svc.Close(context.WithoutCancel(r.Context())) })
 	for until := time.Now().Add(10 * time.Second); !svc.replica.lease.valid(); {
@@ -273,7 +276,7 @@ func measureCosts(r *realDatabase) (c modelCosts) {
 	ctx := r.Context()
 	st := r.open(0)
 	svc, counted := r.replica("measured", st)
-	f := storeFleet{store: st.Apart()}
+	f := storeFleet{store: st.Apart(), peppers: svc.keys.peppers}
 	id, last := r.joined(f, "rep_measured")
 	var beatTook time.Duration
 	c.beat, beatTook = r.each(1500, func(int) error { return f.beat(ctx, id, last, noNews) })
@@ -281,7 +284,7 @@ func measureCosts(r *realDatabase) (c modelCosts) {
 	c.members, _ = r.each(1500, func(int) error { _, _, err := f.members(ctx); return err })
 	r.must(f.leaves(ctx, id))
 	c.wake, _ = r.each(1500, func(int) error { return st.Wake(ctx) })
-	c.read, _ = r.each(1500, func(i int) error { _, err := svc.index.read(ctx, modelDigest(uint64(i))); return err })
+	c.read, _ = r.each(1500, func(i int) error { _, err := svc.index.read(ctx, r.others[i]); return err })
 	renewals, beats, looks := counted.renewals.Load(), counted.beats.Load(), counted.looks.Load()
 	const changes = 300
 	all, _ := r.each(changes, func(i int) error {

@@ -19,6 +19,7 @@ const (
 	tripsCount              = 1 // LastChange, KeyChanges, ChangesSince: the first of them
 	tripsSince              = 1 // ChangesSince
 	tripsDigests            = 1 // KeyDigests
+	tripsMaterials          = 1 // Materials
 	tripsRenew              = 1 // RenewReplica
 	tripsQuick              = 1 // Renew, Members
 	tripsHolder             = 1 // KeyByDigest
@@ -349,6 +350,12 @@ func (t *modelTx) ChangesSince(n int64, limit int) ([]store.Change, error) {
 
 func (t *modelTx) KeyDigests(...string) ([][32]byte, error) {
 	return [][32]byte{{1}}, t.ask(tripsDigests)
+}
+
+func modelMaterial() Material { return Material{MasterKey: [32]byte{1}, Pepper: [32]byte{2}} }
+
+func (t *modelTx) Materials() ([]store.Material, error) {
+	return []store.Material{{Kind: store.MaterialPepper, ID: PepperID(modelMaterial().Pepper)}}, t.ask(tripsMaterials)
 }
 
 func (t *modelTx) Replicas() ([]store.Replica, error) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/keyfob/keyfob/pkg/secret"
 )
 
 var (
@@ -259,10 +261,10 @@ func (s *scales) readRate(rtt time.Duration, conns int) float64 {
 		ctx, cancel := context.WithTimeout(t.Context(), lasts)
 		defer cancel()
 		var group sync.WaitGroup
-		for i := range 64 {
+		for range 64 {
 			group.Go(func() {
-				for n := 0; ctx.Err() == nil; n++ {
-					if _, err := svc.index.read(ctx, modelDigest(uint64(n*64+i))); err == nil {
+				for ctx.Err() == nil {
+					if _, err := svc.index.read(ctx, secret.New(secret.Key)); err == nil {
 						read.Add(1)
 					}
 				}

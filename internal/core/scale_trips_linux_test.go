@@ -83,7 +83,7 @@ func TestScaleTrips(t *testing.T) {
 	st := r.openBy(trips.Addr().String())
 	svc, counted := r.replica("counted", st)
 	counted.trips = trips
-	f := storeFleet{store: st.Apart()}
+	f := storeFleet{store: st.Apart(), peppers: svc.keys.peppers}
 	id, last := r.joined(f, "rep_counted")
 	r.must(f.leaves(ctx, id))
 	r.disable(svc, often)
@@ -108,7 +108,7 @@ func TestScaleTrips(t *testing.T) {
 		"look":             {tripsQuick, func() error { _, _, err := f.members(ctx); return err }},
 		"wake":             {1, func() error { return st.Wake(ctx) }},
 		"read": {tripsBegin + tripsHolder + tripsCount + tripsCommit, func() error {
-			_, err := svc.index.read(ctx, modelDigest(1))
+			_, err := svc.index.read(ctx, r.others[1])
 			return err
 		}},
 	} {

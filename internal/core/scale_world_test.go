@@ -85,7 +85,8 @@ func newWorld(s scene) *world {
 		n.svc = &Service{
 			store: newModelStore(n, cmp.Or(s.conns, poolConns)), clock: time.Now, log: slog.New(slog.DiscardHandler), usage: &usage{},
 		}
-		n.svc.index = newIndex(n.svc.view)
+		n.svc.keys.peppers = newPeppers(modelMaterial(), keySource{})
+		n.svc.index = newIndex(n.svc.view, n.svc.keys.peppers)
 		w.nodes = append(w.nodes, n)
 	}
 	return w

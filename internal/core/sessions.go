@@ -69,7 +69,11 @@ func (s *Service) addSession(tx store.Tx, row store.Session, org store.Org) (out
 	}
 	token := secret.New(secret.Session)
 	row.OrgID, row.Hint, row.CreatedAt = org.ID, token.Hint(), s.now()
-	err = tx.AddSession(store.NewSession{Session: row, Digest: token.Digest(s.keys.Pepper[:]), PepperID: s.keys.pepperID})
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	err = tx.AddSession(store.NewSession{Session: row, Digest: pepper.secrets.Digest(token), PepperID: pepper.id})
 	return SignedIn{Token: token, Session: sessionOf(row, org)}, err
 }
 
@@ -81,28 +85,39 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 		return Principal{}, noSession()
 	}
 	var (
-		row  store.Session
-		user store.User
-		org  store.Org
+		row   store.Session
+		user  store.User
+		org   store.Org
+		under *pepper
+		job   Principal
 	)
-	err = s.view(ctx, func(tx store.Tx) (err error) {
-		if row, user, err = tx.SessionByDigest(parsed.Digest(s.keys.Pepper[:])); err == nil && row.OrgID != "" {
-			org, err = tx.Org(row.OrgID)
-		}
-		return err
+	err = s.view(ctx, func(tx store.Tx) error {
+		return s.keys.peppers.find(tx, func(p *pepper) (err error) {
+			under = p
+			digest := p.secrets.Digest(parsed)
+			if row, user, err = tx.SessionByDigest(digest); errors.Is(err, store.ErrNotFound) {
+				job, err = s.jobByDigest(tx, digest)
+			} else if err == nil && row.OrgID != "" {
+				org, err = tx.Org(row.OrgID)
+			}
+			return err
+		})
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return s.authenticateJob(ctx, parsed)
+		return Principal{}, noSession()
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up a session: %w", err)
+	}
+	if job.Session.ID != "" {
+		return job, nil
 	}
 	now := s.now()
 	if reason := over(row, now); reason != "" {
 		s.refuse(ctx, sessionOf(row, org), user, row.RefusedAt, reason, now)
 		return Principal{}, noSession()
 	}
-	s.touch(ctx, &row, now)
+	s.touch(ctx, &row, parsed, under, now)
 	return Principal{User: userOf(user), Session: sessionOf(row, org)}, nil
 }
 
@@ -135,12 +150,26 @@ func (s *Service) refuse(ctx context.Context, of Session, user store.User, last 
 	}
 }
 
-// touch notes the use of a session, at most once a minute. That it can't be noted is no reason to refuse the session.
-func (s *Service) touch(ctx context.Context, row *store.Session, now time.Time) {
+// touch notes the use of a session, at most once a minute, and gives it a digest under the newest pepper. That it can't be noted is no
+// reason to refuse the session.
+func (s *Service) touch(ctx context.Context, row *store.Session, token secret.Secret, under *pepper, now time.Time) {
 	if !row.LastUsedAt.IsZero() && now.Sub(row.LastUsedAt) < touchEvery {
 		return
 	}
-	err := s.update(ctx, func(tx store.Tx) error { return tx.TouchSession(row.ID, now, now.Add(-touchEvery)) })
+	err := s.update(ctx, func(tx store.Tx) error {
+		if err := tx.TouchSession(row.ID, now, now.Add(-touchEvery)); err != nil {
+			return err
+		}
+		newest, err := s.keys.peppers.toWrite(tx)
+		if err != nil || newest == under {
+			return err
+		}
+		err = tx.MoveSession(newest.id, store.Move{From: under.secrets.Digest(token), To: newest.secrets.Digest(token)})
+		if errors.Is(err, store.ErrNotFound) { // another request did
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		s.log.WarnContext(ctx, "the use of a session could not be written", "session", row.ID, "error", err)
 		return

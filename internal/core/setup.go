@@ -125,13 +125,21 @@ func (s *Service) addInvitation(tx store.Tx, inv *store.Invitation, life time.Du
 
 // writeInvitation gives the invitation a token, of which only the digest is kept.
 func (s *Service) writeInvitation(tx store.Tx, inv store.Invitation) (token string, err error) {
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return "", err
+	}
 	token = rand.Text()
-	return token, tx.AddInvitation(store.NewInvitation{Invitation: inv, Digest: s.keys.digest(setUpPurpose, token), PepperID: s.keys.pepperID})
+	return token, tx.AddInvitation(store.NewInvitation{Invitation: inv, Digest: pepper.digest(setUpPurpose, token), PepperID: pepper.id})
 }
 
 // openInvitation returns the invitation that a link with the token stands for, if it may still be used.
 func (s *Service) openInvitation(tx store.Tx, token string) (store.Invitation, error) {
-	inv, err := tx.InvitationByDigest(s.keys.digest(setUpPurpose, token))
+	var inv store.Invitation
+	err := s.keys.peppers.find(tx, func(p *pepper) (err error) {
+		inv, err = tx.InvitationByDigest(p.digest(setUpPurpose, token))
+		return err
+	})
 	if err == nil && !inv.ClosedAt.IsZero() {
 		inv, err = s.successor(tx, inv)
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-// Standing stands for a secret that was presented, so that it can be asked about again without being kept.
-type Standing struct{ digest [32]byte }
+// Standing stands for a secret that was presented, so that it can be asked about again. It holds the secret, since its digest is
+// another once the pepper is.
+type Standing struct{ secret secret.Secret }
 
 // Standing returns that of a presented key. CodeUnauthenticated: it is malformed.
 func (s *Service) Standing(presented string) (Standing, error) {
@@ -17,13 +18,13 @@ func (s *Service) Standing(presented string) (Standing, error) {
 	if err != nil {
 		return Standing{}, s.unknown
 	}
-	return Standing{s.digests.Digest(parsed)}, nil
+	return Standing{parsed}, nil
 }
 
 // StillAdmits says whether Admit would let the secret in now: with refused, why not; with err, that it could not be found out. It
 // is no use of the key.
 func (s *Service) StillAdmits(ctx context.Context, of Standing) (refused, err error) {
-	h, err := s.index.hold(ctx, of.digest)
+	h, err := s.index.hold(ctx, of.secret)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("look up a key again: %w", err)

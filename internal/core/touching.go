@@ -72,6 +72,14 @@ func (t *touching) ChangeSecret(s store.Secret, from string) error {
 	return t.Tx.ChangeSecret(s, from)
 }
 
+// MoveSecrets implements store.Tx.
+func (t *touching) MoveSecrets(pepperID string, moves []store.Move) (int, error) {
+	for _, m := range moves {
+		t.changed, t.added = append(t.changed, m.From), append(t.added, m.To)
+	}
+	return t.Tx.MoveSecrets(pepperID, moves)
+}
+
 // RetireSecret implements store.Tx.
 func (t *touching) RetireSecret(keyID string, version int, at time.Time) error {
 	if err := t.of(keyID); err != nil {

@@ -71,6 +71,6 @@ func tooMany(detail string, wait time.Duration) error {
 
 // triesOf names an account, or what was entered for one, without keeping it: people enter a password there too.
 func (s *Service) triesOf(entered string) string {
-	d := s.keys.digest("tries", entered)
+	d := s.keys.peppers.newest().digest("tries", entered)
 	return hex.EncodeToString(d[:])
 }

@@ -138,8 +138,7 @@ func (s *Service) letIn(ctx context.Context, in Exchange, issuer string, token J
 			return no
 		}
 		no.rules = []store.TrustRule{rule}
-		spent := s.keys.digest("jti", strconv.Itoa(len(issuer))+"|"+issuer+"|"+token.ID)
-		if err := tx.SpendTrustToken(spent, token.Expires); errors.Is(err, store.ErrExists) {
+		if err := s.spend(tx, "jti", strconv.Itoa(len(issuer))+"|"+issuer+"|"+token.ID, token.Expires); errors.Is(err, store.ErrExists) {
 			no.reason = "the token with this jti was used before"
 			return no
 		} else if err != nil {
@@ -175,7 +174,11 @@ func (s *Service) beginJob(tx store.Tx, rule store.TrustRule, c claims) (SignedI
 	if row.ID, err = newID(sessionPrefix); err != nil {
 		return SignedIn{}, err
 	}
-	add := store.NewTrustSession{TrustSession: row, Digest: token.Digest(s.keys.Pepper[:]), PepperID: s.keys.pepperID}
+	pepper, err := s.keys.peppers.toWrite(tx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	add := store.NewTrustSession{TrustSession: row, Digest: pepper.secrets.Digest(token), PepperID: pepper.id}
 	if err := tx.AddTrustSession(add); err != nil {
 		return SignedIn{}, err
 	}
@@ -211,28 +214,31 @@ func jobOf(row store.TrustSession, rule store.TrustRule, org store.Org) Principa
 	}}
 }
 
-// authenticateJob is Authenticate for the session of a job.
-func (s *Service) authenticateJob(ctx context.Context, token secret.Secret) (Principal, error) {
-	var out Principal
-	err := s.view(ctx, func(tx store.Tx) error {
-		row, rule, err := tx.TrustSessionByDigest(token.Digest(s.keys.Pepper[:]))
-		if err != nil {
+// jobByDigest is Authenticate for the session of a job.
+func (s *Service) jobByDigest(tx store.Tx, digest [32]byte) (Principal, error) {
+	row, rule, err := tx.TrustSessionByDigest(digest)
+	if err != nil {
+		return Principal{}, err
+	}
+	if past(row.ExpiresAt, s.now()) {
+		return Principal{}, store.ErrNotFound
+	}
+	org, err := tx.Org(rule.OrgID)
+	return jobOf(row, rule, org), err
+}
+
+// spend takes what works once; ErrExists: it was taken before, under whatever pepper.
+func (s *Service) spend(tx store.Tx, purpose, text string, expires time.Time) error {
+	all, err := s.keys.peppers.of(tx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if err := tx.SpendTrustToken(p.digest(purpose, text), expires); err != nil {
 			return err
 		}
-		if past(row.ExpiresAt, s.now()) {
-			return store.ErrNotFound
-		}
-		org, err := tx.Org(rule.OrgID)
-		out = jobOf(row, rule, org)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, noSession()
 	}
-	if err != nil {
-		return Principal{}, fmt.Errorf("look up a session: %w", err)
-	}
-	return out, nil
+	return nil
 }
 
 // trustRulesFor returns the rules for an issuer: of one org, or of all.

@@ -34,7 +34,8 @@ type usage struct {
 	store  store.Store
 	log    *slog.Logger
 	now    func() time.Time
-	direct bool // write to rows alone, where others read them: a journal is for who is alone on its store
+	direct bool                        // write to rows alone, where others read them: a journal is for who is alone on its store
+	beside func(context.Context) error // what else is written every few seconds; nil: nothing
 
 	written atomic.Int64 // when a flush last succeeded, in microseconds from 1970
 	moved   atomic.Int64 // counts what came into rows, before it is forgotten here
@@ -72,10 +73,10 @@ func (u *usage) recordUses(ctx context.Context, rows []store.KeyUse) error {
 	return u.store.Update(ctx, func(tx store.Tx) error { return tx.RecordUses(rows) })
 }
 
-func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct, adopts bool) (*usage, error) {
+func newUsage(st store.Store, log *slog.Logger, now func() time.Time, direct, adopts bool, beside func(context.Context) error) (*usage, error) {
 	seed := maphash.MakeSeed()
 	u := &usage{
-		store: st, log: log, now: now, direct: direct,
+		store: st, log: log, now: now, direct: direct, beside: beside,
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		fresh: newFreshUse(seed), writing: newFreshUse(seed), kept: &keptUse{base: now().UnixMicro()}, origins: newOrigins(),
 	}
@@ -112,6 +113,9 @@ func (u *usage) run() {
 		}
 		u.bounded("the use of keys could not be written and is kept in memory", u.flush)
 		u.bounded("the journal of use could not be shortened", u.shorten)
+		if u.beside != nil {
+			u.bounded("which keys the store needs could not be read, or what is under an older pepper not be moved", u.beside)
+		}
 		fold.begin(u)
 		if time.Since(pruned) >= pruneEvery {
 			pruned = time.Now()

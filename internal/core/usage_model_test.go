@@ -97,7 +97,7 @@ func (m *useModel) must(err error) {
 
 func (m *useModel) open() {
 	m.Helper()
-	u, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, false, true)
+	u, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, false, true, nil)
 	m.must(err)
 	u.halt()
 	m.u = u
@@ -334,7 +334,7 @@ func TestUseBesideBriefWork(t *testing.T) {
 		m.u.record(id, 1, m.now, Origin{})
 	}
 	m.must(m.u.flush(t.Context()))
-	brief, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, true, false)
+	brief, err := newUsage(m.st, slog.New(slog.DiscardHandler), func() time.Time { return m.now }, true, false, nil)
 	m.must(err)
 	m.must(brief.close(t.Context()))
 	if m.u.kept.keys != len(m.ids) {

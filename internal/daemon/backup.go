@@ -141,7 +141,8 @@ func (opts *BackupOptions) say(file string, size int64, note backupNote) error {
 		}{doc{file, size, note}})
 	}
 	_, err := fmt.Fprintf(opts.Out, "backed up to %s: %d KiB, schema %d, revocations up to %d\n", file, (size+1023)/1024, note.Schema, note.Revocations.N)
-	_, err2 := fmt.Fprintf(opts.ErrOut, "a restore needs %s and %s, too: keep them elsewhere. And %s as it is then.\n", masterFile, pepperFile, revocationsFile)
+	_, err2 := fmt.Fprintf(opts.ErrOut, "a restore needs %s and %s, too, and what lies beside them with ids (%s, %s): keep them elsewhere. And %s as it is then.\n",
+		masterFile, pepperFile, masterKind().named("ID"), pepperKind().named("ID"), revocationsFile)
 	return errors.Join(err, err2)
 }
 

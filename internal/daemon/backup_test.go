@@ -243,7 +243,7 @@ func TestBackupsThatAreRefused(t *testing.T) {
 		code, message string
 	}{
 		"no keys":             {func(o *RestoreOptions, _ string) { o.KeysFrom = "" }, "material-missing", "is missing"},
-		"another's keys":      {func(o *RestoreOptions, other string) { o.KeysFrom = other }, "material-wrong", "master.key and pepper.key"},
+		"another's keys":      {func(o *RestoreOptions, other string) { o.KeysFrom = other }, "material-wrong", "not those that the backup was made with: it needs the "},
 		"another's log":       {func(o *RestoreOptions, other string) { o.Revocations = filepath.Join(other, revocationsFile) }, "revocations-unusable", "does not reach back"},
 		"a log that is older": {func(o *RestoreOptions, other string) { o.Revocations = filepath.Join(other, "short") }, "revocations-unusable", "damaged"},
 	} {

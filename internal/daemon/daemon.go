@@ -35,13 +35,14 @@ func openDomain(ctx context.Context, dir dataDir, database string, cfg core.Conf
 		return nil, err
 	}
 	cfg.Store, cfg.Material = db, material
-	cfg.Reload = func() (core.Material, error) { return dir.material(false) }
+	cfg.Reload, cfg.Where = func() (core.Material, error) { return dir.material(false) }, dir.where
 	service, err := core.New(cfg) //nolint:contextcheck // it outlives ctx
-	if errors.Is(err, core.ErrMaterial) {
+	if missing, ok := errors.AsType[*core.MissingMaterial](err); ok {
 		err = &cliutil.Error{
 			Code: "material-wrong", Exit: cliutil.ExitFailed, Err: err,
-			Message: fmt.Sprintf("%s and %s in %s are not those that the database was made with", masterFile, pepperFile, dir),
-			Hint:    "put the two files back from a backup",
+			Message: fmt.Sprintf("the key files in %s are not those that the database was made with: it needs the %s %s, but %s",
+				dir, missing.Kind, missing.ID, missing.Where),
+			Hint: "put the file back from a backup, or from another replica",
 		}
 	}
 	if err != nil {

@@ -33,7 +33,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 		defer func() { _ = d.db.Close() }() // it was read
 		found = append(found, d.integrity(ctx), d.settings(ctx))
 		if d.db.Schema >= d.db.Known {
-			found = append(found, d.material(ctx), d.sealed())
+			found = append(found, d.material(ctx), d.peppers(ctx), d.sealed())
 		}
 	}
 	return append(found, d.clock(), d.space(), d.revocations(), d.leftovers())
@@ -50,7 +50,17 @@ func bad(check, status, fix, format string, args ...any) finding {
 
 func (d *doctor) modes() finding {
 	const check = "access"
-	for _, name := range []string{"", databaseFile, databaseFile + "-wal", databaseFile + "-shm", masterFile, pepperFile, revocationsFile} {
+	names := []string{"", databaseFile, databaseFile + "-wal", databaseFile + "-shm", masterFile, pepperFile, revocationsFile}
+	for _, pattern := range kindFiles() {
+		paths, err := filepath.Glob(d.dir.file(pattern))
+		if err != nil {
+			return bad(check, checkFail, "name the data directory with --data-dir", "%s", err)
+		}
+		for _, path := range paths {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	for _, name := range names {
 		path := d.dir.file(name)
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) && name != "" {
@@ -104,16 +114,40 @@ func (d *doctor) material(ctx context.Context) finding {
 		}
 		*into = key
 	}
-	if m.Others, d.inspected = d.dir.otherMasters(); d.inspected != nil {
+	if m.Others, d.inspected = d.dir.others(masterKind()); d.inspected != nil {
 		return bad(check, checkFail, fix, "%s", d.inspected)
 	}
-	if d.inspection, d.inspected = core.Inspect(ctx, d.db, m); d.inspected != nil {
+	if m.OtherPeppers, d.inspected = d.dir.others(pepperKind()); d.inspected != nil {
+		return bad(check, checkFail, fix, "%s", d.inspected)
+	}
+	d.inspection, d.inspected = core.Inspect(ctx, d.db, m)
+	if missing, ok := errors.AsType[*core.MissingMaterial](d.inspected); ok {
+		missing.Where = d.dir.where(missing.Kind, missing.ID)
+	}
+	if d.inspected != nil {
 		return bad(check, checkFail, fix, "%s", d.inspected)
 	}
 	if d.inspection.Unknown {
 		return bad(check, checkWarn, "start the service", "the database was made under none yet")
 	}
 	return ok(check, "%s and %s are the database's", masterFile, pepperFile)
+}
+
+// peppers says which the database needs. Those that are not there were told of by material.
+func (d *doctor) peppers(ctx context.Context) finding {
+	const check = "peppers"
+	if d.inspected != nil || d.inspection.Unknown {
+		return bad(check, checkWarn, "see keys", "which are needed is not known")
+	}
+	all, err := core.InspectPeppers(ctx, d.db, d.now())
+	if err != nil {
+		return bad(check, checkFail, "restore a backup: keyfob serve restore FILE", "%s", err)
+	}
+	needs := []string{all[0].ID}
+	for _, p := range all[1:] {
+		needs = append(needs, older(p, d.now()))
+	}
+	return ok(check, "the database needs %s; the files are there", strings.Join(needs, ", and "))
 }
 
 func (d *doctor) sealed() finding {

@@ -28,7 +28,10 @@ func (d dataDir) material(fresh bool) (m core.Material, err error) {
 			return core.Material{}, err
 		}
 	}
-	m.Others, err = d.otherMasters()
+	if m.Others, err = d.others(masterKind()); err != nil {
+		return core.Material{}, err
+	}
+	m.OtherPeppers, err = d.others(pepperKind())
 	return m, err
 }
 

@@ -28,6 +28,7 @@ type restore struct {
 	note backupNote
 
 	keys     core.Material
+	keysFrom dataDir
 	logFile  string           // what history was read from; empty: nothing
 	history  *revoked.History // nil: nothing is replayed
 	revoked  []store.LoggedRevocation
@@ -81,8 +82,14 @@ func (r *restore) checkDir(context.Context) error {
 		return err
 	}
 	expected := []string{masterFile, pepperFile, lockFile, revocationsFile, revocationsFile + ".lock"}
+	key := func(name string) bool {
+		return slices.ContainsFunc(kindFiles(), func(pattern string) bool {
+			match, _ := filepath.Match(pattern, name) // the patterns are well-formed
+			return match
+		})
+	}
 	for _, e := range entries {
-		if other, _ := filepath.Match(masterNamed("*"), e.Name()); !other && !slices.Contains(expected, e.Name()) {
+		if !key(e.Name()) && !slices.Contains(expected, e.Name()) {
 			return &cliutil.Error{
 				Code: "data-dir-not-empty", Exit: cliutil.ExitConflict,
 				Message: fmt.Sprintf("%s holds %s already", r.dir, cliutil.Printable(e.Name())),
@@ -122,7 +129,11 @@ func (r *restore) readKeys(context.Context) error {
 		}
 	}
 	var err error
-	r.keys.Others, err = from.otherMasters()
+	if r.keys.Others, err = from.others(masterKind()); err != nil {
+		return err
+	}
+	r.keys.OtherPeppers, err = from.others(pepperKind())
+	r.keysFrom = from
 	return err
 }
 
@@ -176,12 +187,13 @@ func (r *restore) build(ctx context.Context) (err error) {
 		return fmt.Errorf("open the restored database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	service, err := core.New(core.Config{Store: db, Material: r.keys, Brief: true, Now: r.opts.Now}) //nolint:contextcheck // it is closed below
-	if errors.Is(err, core.ErrMaterial) {
+	service, err := core.New(core.Config{Store: db, Material: r.keys, Where: r.keysFrom.where, Brief: true, Now: r.opts.Now}) //nolint:contextcheck // it is closed below
+	if missing, ok := errors.AsType[*core.MissingMaterial](err); ok {
 		return &cliutil.Error{
 			Code: "material-wrong", Exit: cliutil.ExitFailed, Err: err,
-			Message: fmt.Sprintf("%s and %s are not those that the backup was made with: %s", masterFile, pepperFile, err),
-			Hint:    "name the folder that has them with --keys-from",
+			Message: fmt.Sprintf("the key files are not those that the backup was made with: it needs the %s %s, but %s",
+				missing.Kind, missing.ID, missing.Where),
+			Hint: "name the folder that has it with --keys-from",
 		}
 	}
 	if err != nil {
@@ -230,9 +242,14 @@ func (r *restore) putKeys(context.Context) error {
 			return err
 		}
 	}
-	for _, key := range r.keys.Others {
-		if err := r.dir.writeKey(masterNamed(core.MasterKeyID(key)), key); err != nil {
-			return err
+	for _, of := range []struct {
+		kind keyKind
+		keys [][32]byte
+	}{{masterKind(), r.keys.Others}, {pepperKind(), r.keys.OtherPeppers}} {
+		for _, key := range of.keys {
+			if err := r.dir.writeKey(of.kind.named(of.kind.id(key)), key); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -20,7 +20,8 @@ func NewRoot(f *cliutil.Factory) *cobra.Command {
 	}
 	cliutil.Root(f, root, config.OptOutput)
 	cliutil.Group(root, newCmdServe(f, nil), newCmdBootstrap(f, nil), newCmdSetupLink(f, nil), newCmdReady(f, nil))
-	cliutil.Group(root, newCmdBackup(f, nil), newCmdRestore(f, nil), newCmdDoctor(f, nil), newCmdRotateMasterKey(f, nil))
+	cliutil.Group(root, newCmdBackup(f, nil), newCmdRestore(f, nil), newCmdDoctor(f, nil))
+	cliutil.Group(root, newCmdRotateMasterKey(f, nil), newCmdRotatePepper(f, nil))
 	cliutil.Group(root, newCmdMigrateStore(f, nil), newCmdStatus(f, nil))
 	root.Version = build.Version()
 	return root

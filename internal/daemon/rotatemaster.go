@@ -2,27 +2,23 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
-	"github.com/keyfob/keyfob/internal/atomicfile"
 	"github.com/keyfob/keyfob/internal/cliutil"
 	"github.com/keyfob/keyfob/internal/core"
 )
 
 // RotateMasterKeyOptions is all that rotateMasterKeyRun needs.
 type RotateMasterKeyOptions struct {
-	DataDir string
+	DataDir  string
+	Database string // the URL of a PostgreSQL database; empty: the file in DataDir
+	Copied   bool   // every replica has the file of the key that was made
 
 	Out    io.Writer
 	ErrOut io.Writer // the log
@@ -37,9 +33,13 @@ func newCmdRotateMasterKey(f *cliutil.Factory, runF func(context.Context, *Rotat
 		Long: `Put a new master key in the old one's place, also while the service runs: the data key of each organisation is wrapped anew. No
 secret of a key changes. A run that was stopped is finished by the next.
 
-The old key is kept beside the new one, in a file with its id: backups from before need it. Copy master.key to where you keep it.`,
-		Example: "$ keyfob serve rotate-master-key --data-dir /var/lib/keyfob",
-		Args:    cliutil.ExactArgs(),
+The old key is kept beside the new one, in a file with its id: backups from before need it. Copy master.key to where you keep it.
+
+Replicas on a --database need the file of the new key before it is used: the first run makes it and changes nothing else, and the next,
+with --copied, uses it.`,
+		Example: `$ keyfob serve rotate-master-key --data-dir /var/lib/keyfob
+$ keyfobd rotate-master-key --data-dir /var/lib/keyfob --database postgres://keyfob@db.example.com/keyfob --copied`,
+		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
@@ -47,50 +47,57 @@ The old key is kept beside the new one, in a file with its id: backups from befo
 			return cliutil.Run(cmd.Context(), opts, runF, rotateMasterKeyRun)
 		},
 	}
-	cmd.Flags().StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	flags := cmd.Flags()
+	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	databaseFlag(flags, &opts.Database)
+	flags.BoolVar(&opts.Copied, "copied", false, "with --database: every replica has the file that the first run made")
 	return cmd
 }
 
 func rotateMasterKeyRun(ctx context.Context, opts *RotateMasterKeyOptions) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
 	defer cancel()
-	dir, err := existingDataDir(opts.DataDir)
+	dir, err := keysOf(opts.DataDir, opts.Database, opts.Copied)
 	if err != nil {
 		return err
 	}
-	lock := flock.New(dir.file(masterFile+".lock"), flock.SetPermissions(0o600))
-	if held, err := lock.TryLock(); err != nil || !held {
-		return &cliutil.Error{
-			Code: "rotation-runs", Exit: cliutil.ExitConflict, Err: err,
-			Message: "the master key of " + string(dir) + " is being rotated", Hint: "wait for the other run",
-		}
+	unlock, err := dir.lockKeys(masterKind())
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close(), os.Remove(lock.Path())) }()
+	defer func() { err = errors.Join(err, unlock()) }()
 	log := slog.New(slog.NewTextHandler(opts.ErrOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDomain(ctx, dir, "", core.Config{Passwords: true, Brief: true, Now: opts.Now, Log: log})
+	d, err := openDomain(ctx, dir, opts.Database, core.Config{Passwords: true, Brief: true, Now: opts.Now, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
-	r := &masterRotation{dir: dir, core: d.core}
+	r := &masterRotation{dir: dir, core: d.core, prepares: opts.Database != "" && !opts.Copied, copied: opts.Copied}
 	for _, step := range r.steps() {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("rotate the master key: %w", err)
 		}
+		if r.prepared != "" {
+			_, err := io.WriteString(opts.Out, dir.sayPrepared(masterKind(), r.prepared))
+			return err
+		}
 	}
 	_, err = fmt.Fprintf(opts.Out, "the master key is %s now, in %s: copy it to where you keep it; %d data keys were wrapped anew\n"+
-		"the one before stays in %s: backups from before need it\n", r.newest, dir.file(masterFile), r.wrapped, dir.file(masterNamed(r.old)))
+		"the one before stays in %s: backups from before need it\n", r.newest, dir.file(masterFile), r.wrapped, dir.file(masterKind().named(r.old)))
 	return err
 }
 
 // masterRotation is a rotation of the master key. After each of its steps everything opens, for a service that runs and for one that
 // starts, and each can be taken again.
 type masterRotation struct {
-	dir     dataDir
-	core    *core.Service
-	newest  string // id
-	old     string // likewise
-	wrapped int
+	dir      dataDir
+	core     *core.Service
+	prepares bool   // others need the key's file before it is used
+	copied   bool   // they have it
+	prepared string // the id of one that was only made
+	newest   string // id
+	old      string // likewise
+	wrapped  int
 }
 
 func (r *masterRotation) steps() []func(context.Context) error {
@@ -105,16 +112,20 @@ func (r *masterRotation) begin(ctx context.Context) error {
 	}
 	if older != "" {
 		r.newest, r.old = newest, older
-		return nil
+		return r.dir.begun(masterKind())
 	}
-	r.old = newest
-	var key [32]byte
-	_, _ = rand.Read(key[:]) // never fails: crypto/rand crashes the program rather than return an error
-	r.newest = core.MasterKeyID(key)
-	if err := r.dir.writeKey(masterNamed(r.newest), key); err != nil {
+	key, err := r.dir.prepare(masterKind(), r.copied, newest)
+	if err != nil {
 		return err
 	}
-	return r.core.AddMasterKey(ctx, key)
+	if r.old, r.newest = newest, core.MasterKeyID(key); r.prepares {
+		r.prepared = r.newest
+		return nil
+	}
+	if err := r.core.AddMasterKey(ctx, key); err != nil {
+		return err
+	}
+	return r.dir.begun(masterKind())
 }
 
 func (r *masterRotation) wrap(ctx context.Context) (err error) {
@@ -122,48 +133,4 @@ func (r *masterRotation) wrap(ctx context.Context) (err error) {
 	return err
 }
 
-// install gives the new key the name master.key, too. The old one gets its own name before, and none is taken from a key: who reads
-// master.key first and then the others finds both, whenever that is.
-func (r *masterRotation) install(context.Context) error {
-	current, err := r.dir.readKey(masterFile)
-	if err != nil {
-		return err
-	}
-	if id := core.MasterKeyID(current); id != r.newest {
-		if err := r.dir.writeKey(masterNamed(id), current); err != nil {
-			return err
-		}
-		key, err := r.dir.readKey(masterNamed(r.newest))
-		if err != nil {
-			return err
-		}
-		return r.dir.writeKey(masterFile, key)
-	}
-	return nil
-}
-
-// masterNamed is the file of one master key; the one in use is in master.key, too.
-func masterNamed(id string) string { return "master-" + id + ".key" }
-
-func (d dataDir) writeKey(name string, key [32]byte) error {
-	if err := atomicfile.Write(d.file(name), []byte(hex.EncodeToString(key[:])+"\n"), 0o600); err != nil {
-		return d.unusable(err)
-	}
-	return nil
-}
-
-// otherMasters reads the master keys that have a file of their own.
-func (d dataDir) otherMasters() (keys [][32]byte, err error) {
-	paths, err := filepath.Glob(d.file(masterNamed("*")))
-	if err != nil {
-		return nil, d.unusable(err)
-	}
-	for _, path := range paths {
-		key, err := d.parseKey(filepath.Base(path))
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
+func (r *masterRotation) install(context.Context) error { return r.dir.install(masterKind(), r.newest) }

@@ -58,7 +58,7 @@ func TestMasterKeyRotation(t *testing.T) {
 				t.Error("master.key is the old one")
 			}
 			for name := range listing(t, k.dir) { // the old one is for backups alone
-				if other, _ := filepath.Match(masterNamed("*"), name); other {
+				if other, _ := filepath.Match(masterKind().named("*"), name); other {
 					noError(t, os.Remove(filepath.Join(k.dir, name)))
 				}
 			}

@@ -210,9 +210,9 @@ type NewSecret struct {
 // KeyChanges are counts that only go up.
 type KeyChanges struct {
 	// Changed counts changes of what a known secret opens: its key's name, disabling, expiry or deletion, its own state or expiry,
-	// and its org's names.
+	// and its org's names; digests that took another's place; and which peppers there are.
 	Changed int64
-	// Added counts the secrets that were added.
+	// Added counts the digests of secrets that were added.
 	Added int64
 }
 
@@ -230,6 +230,8 @@ const (
 	ChangeSecret  = "secret"  // state, expiry or end of a secret
 	ChangeOrg     = "org"     // names of an org: of all its keys
 	ChangeRemoved = "removed" // a key's row, which Keyfob never does
+	ChangeDigests = "digests" // digests of secrets took others' places: of any key
+	ChangePepper  = "pepper"  // a pepper was added or removed
 )
 
 // Change is one entry in the log of what changes what a secret opens.
@@ -237,7 +239,7 @@ type Change struct {
 	N     int64
 	Kind  string
 	OrgID string
-	KeyID string // empty: every key of the org
+	KeyID string // empty: every key of the org, or any
 	At    time.Time
 }
 

@@ -55,6 +55,7 @@ type Tx interface {
 	TrustTx
 	ReplicaTx
 	UseTx
+	PepperTx
 
 	// Materials returns the ids of the secret material that this database was made under.
 	Materials() ([]Material, error)

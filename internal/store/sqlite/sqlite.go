@@ -80,7 +80,12 @@ func probe(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	is, err := schemaOf(ctx, db)
+	t, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // of one moment: another process may be making the same file
+	if err != nil {
+		return err
+	}
+	defer func() { _ = t.Rollback() }() // it was read
+	is, err := schemaOf(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func probe(ctx context.Context, dsn string) (err error) {
 		return nil
 	}
 	var tables int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+	if err := t.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
 		return err
 	}
 	if tables > 0 {

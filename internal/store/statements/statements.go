@@ -45,6 +45,14 @@ func (d Dialect) index(name string) string {
 	return " INDEXED BY " + name
 }
 
+// join joins tables in the order in which they stand.
+func (d Dialect) join() string {
+	if d.Hints {
+		return " CROSS JOIN "
+	}
+	return " JOIN "
+}
+
 // Tx has the methods of store.Tx that engines share. An engine's transaction embeds it.
 type Tx struct{ engine Engine }
 

@@ -334,7 +334,7 @@ CREATE TABLE changes (
     n      BIGINT PRIMARY KEY,
     kind   TEXT COLLATE "C" NOT NULL,
     org_id TEXT COLLATE "C" NOT NULL,
-    key_id TEXT COLLATE "C", -- NULL: every key of the org
+    key_id TEXT COLLATE "C", -- NULL: every key of the org, or any
     at     BIGINT NOT NULL
 );
 
@@ -353,7 +353,7 @@ DECLARE
     number BIGINT;
 BEGIN
     UPDATE key_changes SET n = n + 1, known = CASE WHEN what = 'added' THEN known ELSE n + 1 END,
-        added = added + CASE WHEN what = 'added' THEN 1 ELSE 0 END WHERE id = 1 RETURNING n INTO STRICT number;
+        added = added + CASE WHEN what IN ('added', 'digests') THEN 1 ELSE 0 END WHERE id = 1 RETURNING n INTO STRICT number;
     INSERT INTO changes (n, kind, org_id, key_id, at)
         VALUES (number, what, org, key, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT);
 END $$;
@@ -382,7 +382,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- They run as late as can be: when the transaction is committed.
+-- Secrets are found by digests under the peppers that a service knows of.
+CREATE FUNCTION log_pepper() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM log_change('pepper', '', NULL);
+    RETURN NULL;
+END $$;
+
+-- They run as late as can be: when the transaction is committed. Digests that take others' places are logged once for all of a
+-- transaction, by who moves them.
+CREATE CONSTRAINT TRIGGER pepper_added AFTER INSERT ON material
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.kind = 'pepper') EXECUTE FUNCTION log_pepper();
+
+CREATE CONSTRAINT TRIGGER pepper_removed AFTER DELETE ON material
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.kind = 'pepper') EXECUTE FUNCTION log_pepper();
+
 CREATE CONSTRAINT TRIGGER key_changed AFTER UPDATE OF org_id, name, disabled, expires_at, deleted_at, rate_requests, rate_seconds ON keys
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION log_key();
 
@@ -392,7 +406,7 @@ CREATE CONSTRAINT TRIGGER key_removed AFTER DELETE ON keys
 CREATE CONSTRAINT TRIGGER secret_added AFTER INSERT ON secrets
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION log_secret();
 
-CREATE CONSTRAINT TRIGGER secret_changed AFTER UPDATE OF key_id, version, state, digest, expires_at ON secrets
+CREATE CONSTRAINT TRIGGER secret_changed AFTER UPDATE OF key_id, version, state, expires_at ON secrets
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION log_secret();
 
 CREATE CONSTRAINT TRIGGER secret_removed AFTER DELETE ON secrets

@@ -1,4 +1,4 @@
--- since: 13
+-- since: 14
 ALTER TABLE keys ADD COLUMN next_note TEXT;
 ALTER TABLE secrets ADD COLUMN next_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE replicas ADD COLUMN next_zone TEXT NOT NULL DEFAULT '';
