@@ -186,12 +186,12 @@ func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	var t *touching
 	err := s.store.Update(ctx, func(tx store.Tx) error {
-		before := t
+		s.index.undone(t)
 		t = &touching{Tx: tx}
 		if err := t.run(fn); err != nil {
 			return err
 		}
-		s.index.expect(t, before)
+		s.index.expect(t)
 		return nil
 	})
 	s.index.settle(t, err)

@@ -42,6 +42,7 @@ type index struct {
 	seen    store.KeyChanges // the counts that all that is kept is of
 	holds   *holds
 	pending []*touching // transactions that changed keys and may be committed by now
+	doubts  int         // how many transactions there were of which it is not known what the store holds of them
 }
 
 func newIndex(view func(context.Context, func(store.Tx) error) error, p *peppers) *index {
@@ -153,6 +154,9 @@ func (x *index) ask(ctx context.Context) error {
 	began := int64(time.Since(x.start))
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
+	x.mu.RLock()
+	doubts := x.doubts
+	x.mu.RUnlock()
 	var n store.KeyChanges
 	err := x.view(ctx, func(tx store.Tx) (err error) {
 		if n, err = tx.KeyChanges(); err == nil {
@@ -164,9 +168,11 @@ func (x *index) ask(ctx context.Context) error {
 		return err
 	}
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.advance(n)
-	x.mu.Unlock()
-	x.fresh.Store(began + int64(indexLease))
+	if x.doubts == doubts { // else what came up meanwhile may be of later
+		x.fresh.Store(began + int64(indexLease))
+	}
 	return nil
 }
 
@@ -275,41 +281,50 @@ func (x *index) dropAll(digests [][32]byte) {
 // What the transaction found was committed, though who did it may not have settled it yet. Nobody is answered before the index goes by
 // it, not even who changed nothing: to disable a key that another is just disabling is a promise, too.
 func (x *index) settle(t *touching, failed error) {
-	if t == nil {
+	switch {
+	case t == nil:
+		return
+	case failed != nil:
+		x.undone(t)
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.forget(t)
 	x.advance(t.before)
-	if t.before == t.after && failed == nil {
-		return
-	}
 	x.known.add(t.added)
 	x.dropAll(t.changed)
-	switch {
-	case failed != nil: // the next check asks the store what became of it
-		if len(t.changed)+len(t.added) > 0 {
-			x.fresh.Store(0)
-		}
-		if t.seen { // another process counted just as far
-			x.clear()
-			x.known.distrust()
-		}
-	case countedAfter(t.after, x.seen): // else a later transaction, or a check, was here first
+	if countedAfter(t.after, x.seen) { // else a later transaction, or a check, was here first
 		x.seen = t.after
 	}
 }
 
-// expect has what a transaction changed known before it is committed, so that it is not taken for the work of another process. If
-// the transaction was run before, in vain, that was instead.
-func (x *index) expect(t, instead *touching) {
-	if t.before == t.after && instead == nil {
+// undone says that a transaction failed, or is about to be run again. What it found may have been undone with it, so it is not taken
+// for what the store holds: the next check asks.
+func (x *index) undone(t *touching) {
+	if t == nil {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.forget(instead)
+	x.forget(t)
+	x.known.add(t.added)
+	x.dropAll(t.changed)
+	x.doubts++
+	x.fresh.Store(0)
+	if t.seen { // another process counted just as far
+		x.clear()
+		x.known.distrust()
+	}
+}
+
+// expect has what a transaction changed known before it is committed, so that it is not taken for the work of another process.
+func (x *index) expect(t *touching) {
+	if t.before == t.after {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.pending = append(x.pending, t)
 }
 

@@ -34,26 +34,25 @@ func (p *prepared) note(query string) {
 	p.wanted[query] = true
 }
 
-// get returns the statements by their text.
-func (p *prepared) get(ctx context.Context, db *sql.DB) (map[string]*sql.Stmt, error) {
+// get returns the statements by their text. One that can't be prepared is not among them: who runs it is told why.
+func (p *prepared) get(ctx context.Context, db *sql.DB) map[string]*sql.Stmt {
 	p.mu.Lock()
 	all, wanted := p.all, p.wanted
 	p.wanted = nil
 	p.mu.Unlock()
 	if len(wanted) == 0 {
-		return all, nil
+		return all
 	}
 	made := map[string]*sql.Stmt{}
 	for query := range wanted {
 		stmt, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // it lives as long as the pool, which closes it
-		if err != nil {
-			return nil, err
+		if err == nil {
+			made[query] = stmt
 		}
-		made[query] = stmt
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.Copy(made, p.all)
 	p.all = made
-	return made, nil
+	return made
 }

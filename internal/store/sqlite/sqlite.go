@@ -21,6 +21,7 @@ type Store struct {
 	reader *sql.DB
 	hot    map[string]*sql.Stmt // on reader, by query
 	often  prepared             // on writer
+	queue  queue                // of those who wait for writer
 }
 
 var _ store.Store = (*Store)(nil)
@@ -108,15 +109,6 @@ func probe(ctx context.Context, dsn string) (err error) {
 // View implements store.Store.
 func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	return s.run(ctx, s.reader, &sql.TxOptions{ReadOnly: true}, s.hot, nil, fn)
-}
-
-// Update implements store.Store.
-func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	often, err := s.often.get(ctx, s.writer)
-	if err != nil {
-		return s.fault(ctx, err)
-	}
-	return s.run(ctx, s.writer, nil, often, &s.often, fn)
 }
 
 func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, stmts map[string]*sql.Stmt, again *prepared, fn func(store.Tx) error) error {

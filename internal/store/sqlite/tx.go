@@ -13,6 +13,7 @@ type tx struct {
 	statements.Tx
 
 	ctx      context.Context
+	caller   context.Context // no statement begins once it has ended
 	tx       *sql.Tx
 	prepared map[string]*sql.Stmt
 	again    *prepared // what it runs is prepared for the next; nil: no need
@@ -24,7 +25,7 @@ var (
 )
 
 func newTx(ctx context.Context, inner *sql.Tx, stmts map[string]*sql.Stmt, again *prepared) *tx {
-	t := &tx{ctx: ctx, tx: inner, prepared: stmts, again: again}
+	t := &tx{ctx: ctx, caller: ctx, tx: inner, prepared: stmts, again: again}
 	t.Tx = statements.On(t)
 	return t
 }
@@ -43,6 +44,9 @@ func (*tx) Dialect() statements.Dialect {
 
 // Run implements statements.Engine.
 func (t *tx) Run(what, query string, args ...any) (int64, error) {
+	if err := t.caller.Err(); err != nil {
+		return 0, err
+	}
 	if stmt := t.prepared[query]; stmt != nil {
 		res, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
 		return affected(what, res, err)
@@ -71,6 +75,9 @@ func (t *tx) RunUnique(what, query string, args ...any) (int64, error) {
 
 // Rows implements statements.Engine.
 func (t *tx) Rows(what, query string, args []any, scan func(statements.Row) error) error {
+	if err := t.caller.Err(); err != nil {
+		return err
+	}
 	rows, err := t.query(query, args)
 	if err != nil {
 		return rowError(what, err)
