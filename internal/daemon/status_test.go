@@ -61,7 +61,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	}
 	var table bytes.Buffer
 	noError(t, statusRun(t.Context(), &StatusOptions{DataDir: dir, Database: database, Output: output(&table, io.Discard, cliutil.FormatTable)}))
-	if want := regexp.MustCompile(`(?s)Schema\t1, for programs that know 1\n.*127\.0\.0\.1:\d+\tv1\tserving\t0\t0\t\d\.\d s ago\t\d+\.\d s ago\n`); !want.MatchString(table.String()) {
+	if want := regexp.MustCompile(`(?s)Schema\t1, for programs that know 1\n.*127\.0\.0\.1:\d+\tv1\tserving\t1\t0\t\d\.\d s ago\t\d+\.\d s ago\n`); !want.MatchString(table.String()) {
 		t.Errorf("%q", table.String())
 	}
 	if doc.Schema != 1 || doc.Since != 1 || doc.Keys != 0 || doc.Secrets != 0 {
@@ -121,8 +121,8 @@ func TestScaleMetrics(t *testing.T) {
 		t.Errorf("docs/scale.md has %q, a scrape %q", got, want)
 	}
 	for _, want := range []string{
-		`keyfob_replicas_live 1`, `keyfob_changes_total 2`, `keyfob_changes_waiting 0`, `keyfob_replica_changes_behind 0`,
-		`keyfob_replica_changes_applied_total 2`, `keyfob_change_wait_seconds_bucket\{le="5"\} 1`, `keyfob_change_wait_seconds_count 1`,
+		`keyfob_replicas_live 1`, `keyfob_changes_total 3`, `keyfob_changes_waiting 0`, `keyfob_replica_changes_behind 0`,
+		`keyfob_replica_changes_applied_total 2`, `keyfob_change_wait_seconds_bucket\{le="5"\} 2`, `keyfob_change_wait_seconds_count 2`,
 		`keyfob_replica_renewals_failed_total \d+`, `keyfob_replica_lease_seconds 0\.\d+`, `keyfob_replica_renewal_age_seconds 0\.\d+`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(scrape) {

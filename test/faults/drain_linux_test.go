@@ -38,7 +38,7 @@ func TestDrain(t *testing.T) {
 	defer cancel()
 	b := newBalancer(ctx, t, &group, c.nodes)
 	for i := range 4 {
-		group.Go(func() { b.busy(func() bool { return ctx.Err() == nil }, i, n.session, key) })
+		group.Go(func() { b.busy(func() bool { return ctx.Err() == nil }, i, n.session, key) }) //nolint:contextcheck // each request has its own end
 	}
 	b.more(100)
 	stream := n.stream(t, key)

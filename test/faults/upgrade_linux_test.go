@@ -52,7 +52,7 @@ func TestRollingUpgrade(t *testing.T) {
 	defer cancel()
 	b := newBalancer(ctx, t, &group, c.nodes)
 	for i := range 3 {
-		group.Go(func() { b.lives(func() bool { return ctx.Err() == nil }, i, c.nodes[0].session) })
+		group.Go(func() { b.lives(func() bool { return ctx.Err() == nil }, i, c.nodes[0].session) }) //nolint:contextcheck // each request has its own end
 	}
 	versions := func(program string, want map[string]int) {
 		t.Helper()

@@ -93,11 +93,7 @@ func (q *queue) end() bool {
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 	w := &write{ctx: ctx, fn: fn, done: make(chan struct{})}
 	if s.queue.enter(w) {
-		defer func() {
-			if !s.queue.end() {
-				go s.writeWaiting()
-			}
-		}()
+		defer s.writeNext() //nolint:contextcheck // it is for others
 		return s.write(ctx, fn)
 	}
 	select {
@@ -112,6 +108,12 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		panic(w.panicked)
 	}
 	return w.err
+}
+
+func (s *Store) writeNext() {
+	if !s.queue.end() {
+		go s.writeWaiting()
+	}
 }
 
 // write runs fn in a transaction of its own.
