@@ -33,7 +33,7 @@ test-postgres:
 	go test -count=1 -timeout=10m $(TESTFLAGS) -run '^Test($(subst $(empty) ,,$(ON_POSTGRES)))$$' ./internal/core ./internal/server -database=postgres
 
 # what `make test` tries a few times, often: many processes on one credential and on one client's file, rotations that fail or are
-# killed, services that are killed and databases that are damaged; minutes
+# killed, services that are killed and databases that are damaged, a million operations beside that; an hour
 soak:
 	go test -count=1 -v -timeout=60m -run '^TestTogether$$' ./test/credentials -rounds=100
 	go test -count=1 -v -timeout=60m -run '^TestScripts$$/^mcp_together$$' ./test/acceptance -rounds=100
