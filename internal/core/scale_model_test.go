@@ -95,20 +95,26 @@ type modelNode struct {
 	loss float64 // of a round trip: it is sent again after resend
 	svc  *Service
 
-	mu     sync.Mutex
-	random *rand.Rand
-	cut    time.Duration // until when nothing arrives
+	seed uint64
+	mu   sync.Mutex
+	cut  time.Duration // until when nothing arrives
 }
 
 // resend is after how long TCP sends again what got lost, at the least (Linux).
 const resend = 200 * time.Millisecond
 
-// way is how long one way takes now: half the distance and up to a tenth more.
-func (n *modelNode) way() time.Duration {
+// chance is what the node draws from at this moment, for this purpose: what runs at one moment runs in any order, and must draw the same.
+func (n *modelNode) chance(purpose time.Duration) *rand.Rand {
+	return rand.New(rand.NewPCG(n.seed, uint64(time.Since(n.db.start))<<20^uint64(purpose)))
+}
+
+// way is how long one way takes now, on an errand: half the distance and up to a tenth more.
+func (n *modelNode) way(errand time.Duration) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	took := time.Duration(float64(n.rtt) / 2 * (1 + n.random.Float64()/10))
-	if n.random.Float64() < n.loss/2 {
+	random := n.chance(errand)
+	took := time.Duration(float64(n.rtt) / 2 * (1 + random.Float64()/10))
+	if random.Float64() < n.loss/2 {
 		took += resend
 	}
 	if now := time.Since(n.db.start); now < n.cut {
@@ -119,9 +125,7 @@ func (n *modelNode) way() time.Duration {
 
 // between draws a time.
 func (n *modelNode) between(least, most time.Duration) time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return least + time.Duration(n.random.Float64()*float64(most-least))
+	return least + time.Duration(n.chance(1).Float64()*float64(most-least))
 }
 
 // hold cuts the replica off for a while, as a pause of its process or of the network does.
@@ -134,13 +138,13 @@ func (n *modelNode) hold(d time.Duration) {
 // trips makes round trips one after another. What is done at the server is done however long the caller waits.
 func (n *modelNode) trips(ctx context.Context, many int, work time.Duration, at func()) error {
 	for i := range many {
-		if err := passes(ctx, n.way()); err != nil {
+		if err := passes(ctx, n.way(work)); err != nil {
 			return err
 		}
 		if i == 0 && at != nil {
 			at()
 		}
-		if err := passes(ctx, n.db.serve(work)+n.way()); err != nil {
+		if err := passes(ctx, n.db.serve(work)+n.way(work)); err != nil {
 			return err
 		}
 	}
@@ -179,7 +183,7 @@ func (s *modelStore) Wake(ctx context.Context) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		for to, fn := range d.listeners {
-			time.AfterFunc(to.way(), fn)
+			time.AfterFunc(to.way(0), fn)
 		}
 	})
 }
@@ -434,7 +438,7 @@ func (t *modelTx) commit(ctx context.Context) error {
 			}
 		})
 	}
-	wait(ctx, n.way())
+	wait(ctx, n.way(0))
 	<-d.counter
 	d.mu.Lock()
 	met := int64(len(d.log)) != t.n
@@ -453,7 +457,7 @@ func (t *modelTx) commit(ctx context.Context) error {
 		d.mu.Unlock()
 	}
 	d.counter <- struct{}{}
-	wait(ctx, n.way())
+	wait(ctx, n.way(0))
 	if met {
 		return errModelConflict
 	}

@@ -81,7 +81,7 @@ type world struct {
 func newWorld(s scene) *world {
 	w := &world{scene: s, db: newModelDatabase(s.costs, s.processors)}
 	for i, rtt := range s.distances {
-		n := &modelNode{db: w.db, rtt: rtt, loss: s.loss, random: rand.New(rand.NewPCG(s.seed, uint64(i)))}
+		n := &modelNode{db: w.db, rtt: rtt, loss: s.loss, seed: s.seed<<10 + uint64(i)}
 		n.svc = &Service{
 			store: newModelStore(n, cmp.Or(s.conns, poolConns)), clock: time.Now, log: slog.New(slog.DiscardHandler), usage: &usage{},
 		}
