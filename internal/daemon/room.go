@@ -75,6 +75,15 @@ type roomConn struct {
 	leave func()
 }
 
+// CloseWrite ends what is sent. net/http does that before it closes a connection whose request it refused unread: else the client would
+// find the connection reset in place of the answer.
+func (c *roomConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // as it says
+	}
+	return nil
+}
+
 // Close implements net.Conn.
 func (c *roomConn) Close() error {
 	defer c.leave()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -75,5 +76,39 @@ func TestRoom(t *testing.T) {
 	_ = last.Close()
 	if strings.Count(log.String(), "connections=1") != 1 {
 		t.Errorf("the log says %q", log.String())
+	}
+}
+
+// TestRefusedUnread: who sends more than is read gets the answer, not a connection that was reset. net/http ends what it sends first.
+func TestRefusedUnread(t *testing.T) {
+	t.Parallel()
+	inner, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(inner, 1, slog.New(slog.DiscardHandler))
+	defer func() { _ = r.Close() }()
+	ends := make(chan error, 1)
+	go func() {
+		c, err := r.Accept()
+		if err == nil {
+			_, err = c.Write([]byte("no"))
+		}
+		if err == nil {
+			err = c.(interface{ CloseWrite() error }).CloseWrite()
+		}
+		ends <- err // the connection is left open
+	}()
+	client, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	_ = client.SetDeadline(time.Now().Add(5 * time.Second))
+	if answer, err := io.ReadAll(client); err != nil || string(answer) != "no" {
+		t.Errorf("got %q, %v, want the answer and its end", answer, err)
+	}
+	if err := <-ends; err != nil {
+		t.Error(err)
 	}
 }
