@@ -23,7 +23,6 @@ type Quick interface {
 // storeFleet is the replicas on a store.
 type storeFleet struct {
 	store   store.Store
-	flushed *flushNews
 	peppers *peppers
 }
 
@@ -32,7 +31,7 @@ func (f storeFleet) join(ctx context.Context, r store.Replica) error {
 }
 
 func (f storeFleet) same(ctx context.Context, id string, seen int64) (bool, error) {
-	if quick, ok := f.store.(Quick); ok && !f.flushed.due(id) {
+	if quick, ok := f.store.(Quick); ok {
 		return quick.Renew(ctx, id, seen)
 	}
 	return false, nil
@@ -50,10 +49,7 @@ func (f storeFleet) beat(ctx context.Context, id string, seen int64, apply func(
 			}
 		}
 		apply(n)
-		if err := tx.RenewReplica(id, n.last); err != nil {
-			return err
-		}
-		return f.flushed.tell(tx, id)
+		return tx.RenewReplica(id, n.last)
 	})
 }
 

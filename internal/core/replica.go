@@ -40,7 +40,7 @@ func (s *Service) lead(cfg Config) {
 	if a, ok := s.store.(Apart); ok {
 		leases = a.Apart()
 	}
-	all := storeFleet{leases, &flushNews{written: &s.usage.written, now: s.now}, s.keys.peppers}
+	all := storeFleet{leases, s.keys.peppers}
 	r := &replica{lease: newLease(all, store.Replica{Name: cfg.Replica, Version: cfg.Version}, s.index.apply, s.log)}
 	s.index.lease, s.replica = r.lease, r
 	<-s.index.known.stale // the first renewal has it filled: what is added from then on is heard of
@@ -51,6 +51,7 @@ func (s *Service) lead(cfg Config) {
 		r.done.Go(func() { waker.Woken(ctx, r.lease.nudge) })
 	}
 	r.done.Go(func() { r.lease.run(ctx) })
+	r.done.Go(func() { s.tellFlushes(ctx, r.lease) })
 	r.done.Go(func() { pruneChanges(ctx, storeFleet{store: s.store}, s.log) })
 }
 

@@ -143,27 +143,25 @@ func HasLease(r store.Replica, now time.Time) bool {
 	return r.Renewals > 0 && now.Sub(r.SeenAt) < leaseOver
 }
 
-// flushNews tells the store when the use of keys was last written. It is the lease's alone.
-type flushNews struct {
-	written *atomic.Int64 // in microseconds from 1970, by now
-	now     func() time.Time
-	id      string // whose news was told
-	told    int64
-}
-
-// due says that there is something to tell.
-func (n *flushNews) due(id string) bool {
-	return n != nil && (n.written.Load() != n.told || id != n.id)
-}
-
-func (n *flushNews) tell(tx store.Tx, id string) error {
-	if !n.due(id) {
-		return nil
+// tellFlushes tells the store when the use of keys was last written, for who looks at it from outside, until ctx ends. It is no part of
+// a renewal, which must not wait for it.
+func (s *Service) tellFlushes(ctx context.Context, l *lease) {
+	var (
+		told int64
+		as   *string
+	)
+	for wait(ctx, beatEvery); ctx.Err() == nil; wait(ctx, beatEvery) {
+		at, id := s.usage.written.Load(), l.id.Load()
+		if id == nil || at == told && id == as {
+			continue
+		}
+		short, cancel := context.WithTimeout(ctx, leaseOver)
+		err := s.store.Update(short, func(tx store.Tx) error {
+			return tx.FlushedReplica(*id, max(0, s.now().Sub(time.UnixMicro(at))))
+		})
+		cancel()
+		if err == nil { // else the next turn does; what is wrong is said by who renews the lease
+			told, as = at, id
+		}
 	}
-	at := n.written.Load()
-	if err := tx.FlushedReplica(id, max(0, n.now().Sub(time.UnixMicro(at)))); err != nil {
-		return err
-	}
-	n.id, n.told = id, at // a transaction that is undone after this is followed by one that tells of a later flush, or by a new id
-	return nil
 }
