@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -172,6 +173,7 @@ func (s *service) holds(k *owned) {
 	if is == enabled {
 		want = http.StatusNoContent
 	}
+	s.hasLease(k.secret)
 	s.answers(want, k.secret)
 	events := 0
 	for e, err := range c.Events(s.Context(), "acme", client.ListEventsOptions{Key: k.key.ID}) {
@@ -184,5 +186,16 @@ func (s *service) holds(k *owned) {
 	}
 	if events != k.events {
 		s.Errorf("key %s has %d events, want %d", k.key.ID, events, k.events)
+	}
+}
+
+// hasLease waits for a replica whose lease ran out, as on a machine with much to do it may; meanwhile it rightly refuses.
+func (s *service) hasLease(secret string) {
+	s.Helper()
+	for until := time.Now().Add(wait); time.Now().Before(until); {
+		status, text, err := s.ask(http.MethodGet, "/v1/authz", secret, "")
+		if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(text, string(api.CodeReplicaStale)) {
+			return
+		}
 	}
 }
