@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -117,55 +118,77 @@ func TestStatementsThatHang(t *testing.T) {
 	h.as(h.acme, "POST", keysPath, `{"name":"new"}`).want(http.StatusCreated)
 }
 
-// TestClientsThatLeave: requests that are given up in the middle of a transaction give their connections back and change nothing.
+// TestClientsThatLeave: requests that are given up in the middle of a transaction give their connections back and change nothing,
+// whether they wait side by side or, for a while after changes met, one alone and the others behind it.
 func TestClientsThatLeave(t *testing.T) {
 	t.Parallel()
-	h := newHeld(t, map[string]string{"pool_max_conns": "3", "lock_timeout": "0"})
+	const conns = 3
+	h := newHeld(t, map[string]string{"pool_max_conns": strconv.Itoa(conns), "lock_timeout": "0"})
 	for _, statement := range []string{`LOCK TABLE keys IN ACCESS EXCLUSIVE MODE`, `LOCK TABLE events IN SHARE MODE`} {
-		release := h.hold(statement)
-		ctx, leave := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		for range 12 {
-			all.Go(func() {
-				req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+keysPath, strings.NewReader(`{"name":"new"}`))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				req.Header.Set("Authorization", "Bearer "+h.acme.token)
-				req.Header.Set("Content-Type", "application/json")
-				if _, err := h.client.Do(req); !errors.Is(err, context.Canceled) { //nolint:bodyclose // there is none
-					t.Errorf("who left was answered: %v", err)
-				}
-			})
+		for rounds, most := 1, 0; most < conns; rounds++ {
+			release := h.hold(statement)
+			most = h.leave(conns)
+			release()
+			h.as(h.acme, "GET", keysPath+"/new", "").problem(api.CodeKeyNotFound)
+			if rounds == 20 {
+				t.Fatalf("%s: at most %d of %d connections were in use", statement, most, conns)
+			}
 		}
-		h.waits(3)
-		leave()
-		all.Wait()
-		h.waits(0)
-		release()
-		h.as(h.acme, "GET", keysPath+"/new", "").problem(api.CodeKeyNotFound)
 	}
 	h.as(h.acme, "POST", keysPath, `{"name":"new"}`).want(http.StatusCreated)
+}
+
+// leave sends requests that wait, gives all of them up when that many sessions wait or a moment has passed, and answers how many did.
+func (h *held) leave(conns int) (waited int) {
+	h.t.Helper()
+	ctx, leave := context.WithCancel(h.t.Context())
+	var all sync.WaitGroup
+	for range 4 * conns {
+		all.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+keysPath, strings.NewReader(`{"name":"new"}`))
+			if err != nil {
+				h.t.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Bearer "+h.acme.token)
+			req.Header.Set("Content-Type", "application/json")
+			if _, err := h.client.Do(req); !errors.Is(err, context.Canceled) { //nolint:bodyclose // there is none
+				h.t.Errorf("who left was answered: %v", err)
+			}
+		})
+	}
+	waited = h.waiting(conns, time.Second)
+	leave()
+	all.Wait()
+	h.waits(0)
+	return waited
 }
 
 // waits returns when that many sessions wait for a lock or, when they commit, for a standby.
 func (h *held) waits(want int) {
 	h.t.Helper()
+	if n := h.waiting(want, 20*time.Second); n != want {
+		h.t.Fatalf("%d sessions wait, want %d", n, want)
+	}
+}
+
+// waiting returns how many sessions wait, as soon as it is so many and that long after at the latest.
+func (h *held) waiting(want int, atMost time.Duration) int {
+	h.t.Helper()
 	const count = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND (wait_event_type = 'Lock' OR wait_event = 'SyncRep')`
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(atMost)
 	for {
 		var n int
 		noError(h.t, h.watch.QueryRow(h.t.Context(), count).Scan(&n))
 		if n == want {
-			return
+			return n
 		}
 		select {
 		case <-tick.C:
 		case <-late:
-			h.t.Fatalf("%d sessions wait, want %d", n, want)
+			return n
 		}
 	}
 }
