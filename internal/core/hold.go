@@ -40,7 +40,7 @@ func holdOf(h store.Holder) hold {
 		keyEnds: h.Key.ExpiresAt, secretEnds: v.ExpiresAt, rate: h.Key.Rate,
 	}
 	switch {
-	case !known || !h.Key.DeletedAt.IsZero():
+	case !known || !h.Key.DeletedAt.IsZero() || checkRate(wireRate(h.Key.Rate)) != nil: // of a damaged row nothing is known
 		out.state = holdGone
 	case v.State == store.StateRetired:
 		out.state = holdRetired

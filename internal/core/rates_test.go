@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/store"
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
@@ -146,6 +147,34 @@ func TestRateLimitsHaveBounds(t *testing.T) {
 	_, _, _, err := f.svc.CreateKey(t.Context(), f.owner, "acme", again)
 	if f.refused(err, api.CodeIdempotency, ""); first.ID != second.ID || second.RateLimit != perMinute(1) {
 		t.Errorf("repeated: %+v", second)
+	}
+}
+
+// TestADamagedRateLimit: a key whose limit is none opens nothing until it has another one.
+func TestADamagedRateLimit(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	k, sec := f.create(core.NewKey{Name: "ci"})
+	for _, l := range []store.RateLimit{
+		{Requests: 5}, {Seconds: 5}, {Requests: -5, Seconds: 60}, {Requests: 5, Seconds: -60}, {Requests: 5, Seconds: 1 << 32},
+		{Requests: 1 << 32, Seconds: 5}, {Requests: -1 << 63, Seconds: 1<<63 - 1},
+	} {
+		f.must(f.store.Update(t.Context(), func(tx store.Tx) error {
+			row, err := tx.Key(f.org.ID, k.ID)
+			if err != nil {
+				return err
+			}
+			row.Rate = l
+			return tx.UpdateKey(row)
+		}))
+		svc := f.service() // one that reads it as it is
+		_, err := f.admit(svc, sec)
+		f.refused(err, api.CodeUnauthenticated, "")
+		limit := perMinute(5)
+		_, err = svc.UpdateKey(t.Context(), f.owner, "acme", "ci", core.KeyPatch{RateLimit: &limit}, 0)
+		f.must(err)
+		_, err = f.admit(svc, sec)
+		f.must(err)
 	}
 }
 
