@@ -137,11 +137,10 @@ func (c *Client) VerifyKey(ctx context.Context, s secret.Secret) (api.Verificati
 }
 
 func orgPath(org string, rest ...string) string {
-	path := "/v1/orgs/" + url.PathEscape(org)
-	var pathSb122 strings.Builder
-	for _, p := range rest {
-		pathSb122.WriteString("/" + url.PathEscape(p))
+	var path strings.Builder
+	path.WriteString("/v1/orgs/" + url.PathEscape(org))
+	for _, segment := range rest {
+		path.WriteString("/" + url.PathEscape(segment))
 	}
-	path += pathSb122.String()
-	return path
+	return path.String()
 }
