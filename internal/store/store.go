@@ -1,5 +1,5 @@
 // Package store is what the domain asks of a database: rows, the transactions that read and change them, and the errors
-// by which a database says no.
+// by which a database says no. Times are kept with microseconds in UTC; the zero time is "none".
 //
 // It must not know the rules of the domain (internal/core), HTTP or a certain database. Every implementation passes the
 // conformance suite in storetest.

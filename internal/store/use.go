@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // UseTx is what a Tx does for tracking the use of keys. Use that waits for its rows stands in a journal, whose rows belong to whoever
 // wrote them: an owner. An owner that was dropped is ErrNotFound.
 type UseTx interface {
@@ -26,4 +28,73 @@ type UseTx interface {
 	UseFolds() ([]UseFold, error)
 	// DropUseOwner removes an owner and its journal.
 	DropUseOwner(owner string) error
+}
+
+// KeyUse is what is known of the use of a key.
+type KeyUse struct {
+	KeyID   string
+	Secrets []SecretUse
+	Minutes []MinuteUse
+	Callers []CallerUse
+}
+
+// SecretUse is the last use of one version of a secret.
+type SecretUse struct {
+	Version       int
+	At            time.Time
+	AddressPrefix string
+	Agent         string
+}
+
+// MinuteUse is how often a key was used in a minute, counted from 1970.
+type MinuteUse struct {
+	Minute int64
+	Calls  int64
+}
+
+// HourUse is how often a key was used in an hour, counted from 1970.
+type HourUse struct {
+	Hour  int64
+	Calls int64
+}
+
+// CallersMax is how many callers of a key are kept.
+const CallersMax = 20
+
+// CallerUse is the last use of a key by one caller.
+type CallerUse struct {
+	AddressPrefix string
+	Agent         string
+	At            time.Time
+}
+
+// LastUse is when any secret of a key was last used; a zero At: never.
+type LastUse struct {
+	KeyID string
+	At    time.Time
+}
+
+// UseRow is a row of the journal of use. What its entries are is the domain's.
+type UseRow struct {
+	Seq     int64
+	Entries []byte
+}
+
+// UseFold says of the keys above the UpTo before, of the same owner, up to this one: rows of the journal up to Seq are folded.
+type UseFold struct {
+	Owner string
+	UpTo  string
+	Seq   int64
+}
+
+// UseWindow says how far back use is summed up.
+type UseWindow struct {
+	Hour, Day int64     // the first minutes of them
+	Since     time.Time // the first moment that callers count from
+}
+
+// UseSum is the use of a key in a window.
+type UseSum struct {
+	Hour, Day int64       // calls
+	Callers   []CallerUse // latest first
 }
