@@ -17,7 +17,7 @@ import (
 // remembered waits until the service tells unknown secrets from those of its store.
 func (f *fixture) remembered(svc *core.Service) {
 	f.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !core.RemembersForTest(svc); {
+	for deadline := time.Now().Add(20 * time.Second); !core.RemembersForTest(svc); {
 		if time.Now().After(deadline) {
 			f.Fatal("the service has not read which secrets there are")
 		}
@@ -30,7 +30,7 @@ func (f *fixture) remembered(svc *core.Service) {
 // leads waits until a replica has its lease.
 func (f *fixture) leads(svc *core.Service) {
 	f.Helper()
-	for deadline := time.Now().Add(10 * time.Second); svc.Ready(f.Context()) != nil; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); svc.Ready(f.Context()) != nil; <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatal("the replica gets no lease")
 		}

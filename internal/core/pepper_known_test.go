@@ -80,7 +80,7 @@ func TestMovedWhileDigestsAreRead(t *testing.T) {
 	select {
 	case err := <-moved:
 		f.must(err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the digests were not read")
 	}
 }

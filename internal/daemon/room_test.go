@@ -46,7 +46,7 @@ func TestRoom(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", inner.Addr().String())
+		c, err := (&net.Dialer{Timeout: wait}).DialContext(t.Context(), "tcp", inner.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,12 +99,12 @@ func TestRefusedUnread(t *testing.T) {
 		}
 		ends <- err // the connection is left open
 	}()
-	client, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", inner.Addr().String())
+	client, err := (&net.Dialer{Timeout: wait}).DialContext(t.Context(), "tcp", inner.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	_ = client.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = client.SetDeadline(time.Now().Add(wait))
 	if answer, err := io.ReadAll(client); err != nil || string(answer) != "no" {
 		t.Errorf("got %q, %v, want the answer and its end", answer, err)
 	}

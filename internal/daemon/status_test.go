@@ -50,7 +50,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	one.log.await(t, "this replica has a lease")
 	two.log.await(t, "this replica has a lease")
 	doc, err := status(t, dir, database)
-	for until := time.Now().Add(10 * time.Second); err == nil && unflushed(doc.Replicas) && time.Now().Before(until); { // they tell of it a little later
+	for until := time.Now().Add(wait); err == nil && unflushed(doc.Replicas) && time.Now().Before(until); { // they tell of it a little later
 		doc, err = status(t, dir, database)
 	}
 	noError(t, err)

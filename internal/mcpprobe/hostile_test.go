@@ -192,7 +192,7 @@ func TestDeadlineAndCancel(t *testing.T) {
 		})
 		req := mcpprobe.Request{URL: server.URL, Secret: key}
 
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // the step before must be over by then
 		_, err := mcpprobe.Probe(ctx, req)
 		cancel()
 		var failed *mcpprobe.Error

@@ -16,7 +16,8 @@ import (
 // official is a server of the official SDK with tools that use every direction.
 type official struct {
 	*mcp.Server
-	gone chan struct{} // a call was cancelled
+	hung chan struct{} // a call has begun that ends only when it is cancelled
+	gone chan struct{} // it was cancelled
 }
 
 type nothing struct{}
@@ -24,6 +25,7 @@ type nothing struct{}
 func newOfficial() *official {
 	o := &official{
 		Server: mcp.NewServer(&mcp.Implementation{Name: "official", Version: "1"}, nil),
+		hung:   make(chan struct{}, 1),
 		gone:   make(chan struct{}, 1),
 	}
 	tool := func(name string, run func(context.Context, *mcp.CallToolRequest) (string, error)) {
@@ -73,6 +75,7 @@ func newOfficial() *official {
 		return "resumed", nil
 	})
 	tool("hang", func(ctx context.Context, _ *mcp.CallToolRequest) (string, error) {
+		o.hung <- struct{}{}
 		<-ctx.Done()
 		o.gone <- struct{}{}
 		return "", ctx.Err()
@@ -174,8 +177,15 @@ func TestSessions(t *testing.T) {
 // cancelled holds that a call which the client gives up ends at the server.
 func cancelled(t *testing.T, s *mcp.ClientSession, o *official) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
+	go func() {
+		select {
+		case <-o.hung:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if _, err := s.CallTool(ctx, &mcp.CallToolParams{Name: "hang"}); err == nil {
 		t.Error("hang: no error")
 	}

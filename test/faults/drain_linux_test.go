@@ -174,13 +174,12 @@ func TestSecondSignal(t *testing.T) {
 			t.Fatal("it does not stop")
 		}
 	}
-	began := time.Now()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(wait, s.signalKill)
 	defer late.Stop()
 	err := s.cmd.Wait()
-	if state := s.cmd.ProcessState.Sys().(syscall.WaitStatus); state.Signal() != syscall.SIGTERM || time.Since(began) > 2*time.Second {
-		t.Errorf("after %s it ends with %v", time.Since(began), err)
+	if state := s.cmd.ProcessState.Sys().(syscall.WaitStatus); state.Signal() != syscall.SIGTERM {
+		t.Errorf("it ends with %v", err)
 	}
 	s.cmd = nil
 	s.more = nil

@@ -115,7 +115,7 @@ func TestMigrationGivesWay(t *testing.T) {
 				t.Fatal("the migration does not wait")
 			}
 		}
-		short, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		err := s.View(short, func(tx store.Tx) error {
 			_, _, err := tx.CountKeys()
 			return err
