@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/keyfob/keyfob/internal/store"
 )
 
@@ -106,10 +108,5 @@ func (x *index) expect(t *touching) {
 }
 
 func (x *index) forget(t *touching) {
-	for i, p := range x.pending {
-		if p == t {
-			x.pending = append(x.pending[:i:i], x.pending[i+1:]...)
-			return
-		}
-	}
+	x.pending = slices.DeleteFunc(x.pending, func(p *touching) bool { return p == t })
 }
