@@ -69,7 +69,7 @@ $ keyfob serve backup --data-dir /var/lib/keyfob --force /backup/keyfob.bak`,
 			return cliutil.Run(cmd.Context(), opts, runF, backupRun)
 		},
 	}
-	cmd.Flags().StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(cmd.Flags(), &opts.DataDir)
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "replace FILE if it is there")
 	return cmd
 }

@@ -59,7 +59,7 @@ The exit code is 1 if a check fails.`,
 			return cliutil.Run(cmd.Context(), opts, runF, doctorRun)
 		},
 	}
-	cmd.Flags().StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(cmd.Flags(), &opts.DataDir)
 	return cmd
 }
 

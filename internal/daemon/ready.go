@@ -43,7 +43,7 @@ for their health.`,
 			return cliutil.Run(cmd.Context(), opts, runF, readyRun)
 		},
 	}
-	cmd.Flags().StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(cmd.Flags(), &opts.DataDir)
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/keyfob/keyfob/internal/build"
 	"github.com/keyfob/keyfob/internal/cliutil"
@@ -93,7 +94,7 @@ The session opens everything in the organisation, so it is only written to a pip
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.OrgSlug, "org", "", "`SLUG` of the organisation")
 	flags.StringVar(&opts.OrgName, "org-name", "", "its `NAME` for people (default: the slug)")
@@ -120,7 +121,7 @@ $ keyfobd setup-link --email ada@example.com --public-url https://keys.example.c
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	databaseFlag(flags, &opts.Database)
 	flags.StringVar(&opts.Email, "email", "", "the account's e-mail `ADDRESS`")
 	flags.StringVar(&opts.PublicURL, "public-url", "", "the service's `URL` as clients reach it (default: that of the running service)")
@@ -151,7 +152,7 @@ $ keyfobd serve --data-dir /var/lib/keyfob --database postgres://keyfob@db.examp
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	flags.StringVar(&opts.Database, "database", "", "`URL` of the PostgreSQL database")
 	return cmd
 }
@@ -179,9 +180,15 @@ $ keyfobd status --database postgres://keyfob@db.example.com/keyfob -o json | jq
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	databaseFlag(flags, &opts.Database)
 	return cmd
+}
+
+const dataDirUsage = "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)"
+
+func dataDirFlag(flags *pflag.FlagSet, into *string) {
+	flags.StringVar(into, "data-dir", "", dataDirUsage)
 }
 
 func chooseDataDir(f *cliutil.Factory, flag string) (string, error) {

@@ -48,7 +48,7 @@ $ keyfobd rotate-master-key --data-dir /var/lib/keyfob --database postgres://key
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	databaseFlag(flags, &opts.Database)
 	flags.BoolVar(&opts.Copied, "copied", false, "with --database: every replica has the file that the first run made")
 	return cmd

@@ -60,7 +60,7 @@ $ keyfobd rotate-pepper --data-dir /var/lib/keyfob --database postgres://keyfob@
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.DataDir, "data-dir", "", "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)")
+	dataDirFlag(flags, &opts.DataDir)
 	databaseFlag(flags, &opts.Database)
 	flags.BoolVar(&opts.Copied, "copied", false, "with --database: every replica has the file that the first run made")
 	flags.BoolVar(&opts.Forget, "forget-retired", false, "let an old pepper go that only retired secrets need: they are unknown from then on")

@@ -56,7 +56,7 @@ func settings(o *ServeOptions) []setting {
 		{name: "config", field: &o.Config, usage: "`FILE` with options, in YAML", flagOnly: true},
 		{name: "print-config", field: &o.PrintConfig, def: "false", usage: "print the options in force and where each comes from, and start nothing", flagOnly: true},
 		{name: "listen", field: &o.Listen, def: "127.0.0.1:7420", usage: "`HOST:PORT` to listen on; port 0 is any free one", check: checkAddress},
-		{name: "data-dir", field: &o.DataDir, usage: "`FOLDER` of the data (default $XDG_DATA_HOME/keyfob)"},
+		{name: "data-dir", field: &o.DataDir, usage: dataDirUsage},
 		{name: "database", field: &o.Database, usage: databaseUsage, check: checkDatabase},
 		{name: "public-url", field: &o.PublicURL, usage: "the service's `URL` as clients reach it (default: where it listens)", check: checkPublicURL},
 		{name: "tls-cert", field: &o.TLSCert, usage: "`FILE` with the certificate, and those above it, in PEM"},
