@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/logtest"
 	"github.com/keyfob/keyfob/internal/openid"
 	"github.com/keyfob/keyfob/internal/store/storetest/dbtest"
 	"github.com/keyfob/keyfob/pkg/api"
@@ -30,7 +30,7 @@ type harness struct {
 	core         *core.Service
 	url          string
 	db           dbtest.Database
-	log          *logBuffer
+	log          *logtest.Buffer
 	acme, globex tenant
 	clock        *clock
 	client       *http.Client
@@ -44,7 +44,7 @@ type tenant struct {
 
 func newHarness(t *testing.T, change ...func(*core.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, log: &logBuffer{}, clock: &clock{now: time.Now()}}
+	h := &harness{t: t, log: &logtest.Buffer{}, clock: &clock{now: time.Now()}}
 	h.db = dbtest.New(t)
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := core.Config{
@@ -234,24 +234,6 @@ func noError(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// logBuffer collects a log.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // clock is a clock that tests move.

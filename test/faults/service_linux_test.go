@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -22,6 +21,7 @@ import (
 
 	_ "modernc.org/sqlite" // to look at the database that the service leaves
 
+	"github.com/keyfob/keyfob/internal/logtest"
 	"github.com/keyfob/keyfob/pkg/client"
 	"github.com/keyfob/keyfob/pkg/secret"
 )
@@ -76,7 +76,7 @@ type service struct {
 	env     []string // further variables
 
 	cmd *exec.Cmd
-	log *output
+	log *logtest.Buffer
 	url string
 }
 
@@ -119,7 +119,7 @@ func (s *service) tryStart() error {
 		program = s.program
 	}
 	argv := slices.Concat(s.under, []string{program, "serve", "-o", "json", "--setup-link=false", "--listen", "127.0.0.1:0", "--data-dir", s.data}, s.flags, s.more)
-	s.cmd, s.log = exec.Command(argv[0], argv[1:]...), &output{}
+	s.cmd, s.log = exec.Command(argv[0], argv[1:]...), &logtest.Buffer{}
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	s.cmd.Stderr = s.log
@@ -220,22 +220,4 @@ func (s *service) sound() {
 	if err := db.QueryRowContext(s.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		s.Errorf("integrity_check: %s (%v)", verdict, err)
 	}
-}
-
-// output is what a process wrote so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

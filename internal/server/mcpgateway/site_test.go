@@ -10,10 +10,11 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/keyfob/keyfob/internal/logtest"
 )
 
 // site is a gateway with short bounds before an upstream.
@@ -21,27 +22,10 @@ type site struct {
 	*testing.T
 	*Gateway
 	url     string
-	log     *lockedLog
+	log     *logtest.Buffer
 	refused atomic.Pointer[error] // what Still says
 	unknown atomic.Bool           // that Still has no answer
 	problem chan error            // what Serve returned
-}
-
-type lockedLog struct {
-	mu  sync.Mutex
-	out strings.Builder
-}
-
-func (l *lockedLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Write(b)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.String()
 }
 
 func newSite(t *testing.T, upstream http.Handler, change func(*bounds)) *site {
@@ -56,7 +40,7 @@ func newSite(t *testing.T, upstream http.Handler, change func(*bounds)) *site {
 
 func before(t *testing.T, upstream string, change func(*bounds)) *site {
 	t.Helper()
-	s := &site{T: t, log: &lockedLog{}, problem: make(chan error, 1)}
+	s := &site{T: t, log: &logtest.Buffer{}, problem: make(chan error, 1)}
 	b := defaults()
 	b.check = 20 * time.Millisecond
 	if change != nil {

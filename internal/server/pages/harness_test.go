@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/core"
+	"github.com/keyfob/keyfob/internal/logtest"
 	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
@@ -27,7 +27,7 @@ type harness struct {
 	core  *core.Service
 	pages *Pages
 	url   string
-	log   *logBuffer
+	log   *logtest.Buffer
 	clock *clock
 	ada   core.User
 }
@@ -56,7 +56,7 @@ func newTLSHarness(t *testing.T, options ...with) *harness {
 
 func serve(t *testing.T, web *httptest.Server, scheme string, options ...with) *harness {
 	t.Helper()
-	h := &harness{t: t, log: &logBuffer{}, clock: &clock{now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)}}
+	h := &harness{t: t, log: &logtest.Buffer{}, clock: &clock{now: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)}}
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyfob.db"))
 	noError(t, err)
 	t.Cleanup(func() { noError(t, db.Close()) })
@@ -132,24 +132,6 @@ func noError(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// logBuffer collects a log.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // clock is a clock that stands until it is moved.
