@@ -48,7 +48,7 @@ test-clients:
 	go run ./test/clients/install -more
 	go test -timeout=30m $(TESTFLAGS) ./test/clients -more
 
-# completions/ and docs/cli/ from the command tree
+# completions/, the manual and what else is written from the command tree and the tables
 gen:
 	go run ./cmd/gen
 
