@@ -17,8 +17,8 @@ import (
 	"github.com/pkg/browser"
 )
 
-// FetchWait bounds the wait until the browser has fetched the page.
-const FetchWait = 30 * time.Second
+// fetchWait bounds the wait until the browser has fetched the page.
+const fetchWait = 30 * time.Second
 
 // ErrNotFetched says that no browser came for the page.
 var ErrNotFetched = errors.New("no browser opened the page")
@@ -39,7 +39,7 @@ func Open(url string) error {
 // Handoff sends the browser to link through a page on 127.0.0.1 with an unguessable path that answers once, and returns
 // when the browser has it. The errors are those of open, ErrNotFetched, and the context's.
 func Handoff(ctx context.Context, link, title string, open func(url string) error) error {
-	ctx, cancel := context.WithTimeout(ctx, FetchWait)
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
 	defer cancel()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

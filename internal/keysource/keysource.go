@@ -15,8 +15,8 @@ import (
 	"github.com/keyfob/keyfob/pkg/secret"
 )
 
-// CheckTimeout is how long the service may take to say whether a kept secret is current.
-const CheckTimeout = 2 * time.Second
+// checkTimeout is how long the service may take to say whether a kept secret is current.
+const checkTimeout = 2 * time.Second
 
 // Source knows one key.
 type Source struct {
@@ -86,7 +86,7 @@ func (s *Source) kept(ctx context.Context) (Found, error) {
 	if err != nil || found.IsZero() {
 		return Found{}, nil // what can't be read is asked for
 	}
-	limited, cancel := context.WithTimeout(ctx, CheckTimeout)
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	self, err := s.Self(limited, found)
 	switch {

@@ -111,9 +111,6 @@ func finishCopy(ctx context.Context, path, note string) (err error) {
 	return sound(ctx, db)
 }
 
-// ErrNoCopy says that a file is a database of Keyfob, but was not made by Copy.
-var ErrNoCopy = errors.New("it is a database of Keyfob, but no backup")
-
 // Note looks at every page of a copy and returns the note in it.
 func Note(ctx context.Context, path string) (note string, err error) {
 	defer func() { err = explain(path, err) }()
@@ -136,7 +133,7 @@ func Note(ctx context.Context, path string) (note string, err error) {
 		return "", err
 	}
 	if !has {
-		return "", fmt.Errorf("%s: %w", path, ErrNoCopy)
+		return "", fmt.Errorf("%s: it is a database of Keyfob, but no backup", path)
 	}
 	err = db.QueryRowContext(ctx, `SELECT note FROM backup_note WHERE id = 1`).Scan(&note)
 	return note, err
