@@ -1,6 +1,7 @@
 package mcpgateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,7 +174,7 @@ type writer struct {
 	stream  *stream
 	bounds  bounds
 	started bool
-	tail    [2]byte // what was written last
+	tail    [3]byte // what was written last
 }
 
 // Header implements http.ResponseWriter.
@@ -201,7 +202,7 @@ func (w *writer) Write(b []byte) (int, error) {
 	w.extend()
 	n, err := w.ResponseWriter.Write(b)
 	for _, c := range b[max(0, n-len(w.tail)):n] {
-		w.tail = [2]byte{w.tail[1], c}
+		w.tail = [3]byte{w.tail[1], w.tail[2], c}
 	}
 	return n, err
 }
@@ -214,7 +215,14 @@ func (w *writer) extend() {
 // between says that the answer is a stream of events in which one may follow now.
 func (w *writer) between() bool {
 	kind, _, _ := mime.ParseMediaType(w.own.Get("Content-Type"))
-	return kind == "text/event-stream" && w.own.Get("Content-Encoding") == "" && (w.tail == [2]byte{} || w.tail == [2]byte{'\n', '\n'})
+	return kind == "text/event-stream" && w.own.Get("Content-Encoding") == "" && (w.tail == [3]byte{} || endsEvent(w.tail[:]))
+}
+
+// endsEvent says that a stream of events ends with an empty line. Its lines may end with LF, CR LF or CR.
+func endsEvent(stream []byte) bool {
+	line, ended := bytes.CutSuffix(stream, []byte("\n"))
+	line, returned := bytes.CutSuffix(line, []byte("\r"))
+	return (ended || returned) && (bytes.HasSuffix(line, []byte("\n")) || bytes.HasSuffix(line, []byte("\r")))
 }
 
 // last ends a stream of events with an error for the message with the id.

@@ -32,6 +32,9 @@ func TestWhatEndsAStream(t *testing.T) {
 	}{
 		"a refused key's call":            {"POST", first, func(s *site) { s.refuse("the key is disabled") }, told, false, ""},
 		"a refused key's call, mid-event": {"POST", "data: 1\ndata:", func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
+		"the same, with CR LF":            {"POST", "data: 1\r\n\r\n", func(s *site) { s.refuse("the key is disabled") }, told, false, ""},
+		"the same, after its first line":  {"POST", "data: 1\r\n", func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
+		"the same, with CR":               {"POST", "data: 1\r\r", func(s *site) { s.refuse("the key is disabled") }, told, false, ""},
 		"a refused key's stream":          {"GET", first, func(s *site) { s.refuse("the key is disabled") }, "", true, ""},
 		"a store without an answer":       {"POST", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
 		"the same, of a stream":           {"GET", first, func(s *site) { s.unknown.Store(true) }, "", true, noAnswer},
