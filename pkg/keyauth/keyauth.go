@@ -168,7 +168,8 @@ func (g *Guard) read(out http.Header, res *http.Response, body []byte) (Identity
 	case http.StatusNoContent:
 		name, err := url.PathUnescape(res.Header.Get(api.HeaderKeyName))
 		who := Identity{Org: res.Header.Get(api.HeaderOrg), KeyID: res.Header.Get(api.HeaderKeyID), KeyName: name}
-		if err != nil || who.Org == "" || !strings.HasPrefix(who.KeyID, "key_") || who.KeyName == "" {
+		if err != nil || who.Org == "" || !strings.HasPrefix(who.KeyID, "key_") || who.KeyName == "" ||
+			g.org != "" && who.Org != g.org { // what is in between may have lost the query
 			return Identity{}, unavailable()
 		}
 		passRate(out, res.Header)

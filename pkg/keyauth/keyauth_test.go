@@ -215,6 +215,7 @@ func TestNothingElseIsAYes(t *testing.T) {
 		"an odd id":      with("Keyfob-Key-Id", "usr_1"),
 		"no name":        with("Keyfob-Key-Name", ""),
 		"an odd name":    with("Keyfob-Key-Name", "%zz"),
+		"another org":    with("Keyfob-Org", "globex"),
 		"large header":   with("X", strings.Repeat("x", 64<<10)),
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
@@ -239,7 +240,7 @@ func TestNothingElseIsAYes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := guard(t, service, func(cfg *keyauth.Config) {
-				cfg.Transport, cfg.Timeout = nil, 5*time.Second
+				cfg.Org, cfg.Transport, cfg.Timeout = "acme", nil, 5*time.Second
 				if strings.HasPrefix(name, "ha") {
 					cfg.Timeout = 100 * time.Millisecond
 				}
