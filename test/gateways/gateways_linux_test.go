@@ -41,7 +41,8 @@ func testIdentity(t *testing.T, s *service, b *backend, url string) {
 			body = strings.Repeat("b", 100<<10)
 		}
 		status, _ := call(t, method, url+"/orders?api_key=x", body, "Authorization", "Bearer "+secret, "X-API-Key", secret,
-			"Keyfob-Org", "root", "keyfob-key-id", "key_0", "KEYFOB-KEY-NAME", "root", "Origin", "https://app.example")
+			"Keyfob-Org", "root", "keyfob-key-id", "key_0", "KEYFOB-KEY-NAME", "root", "Origin", "https://app.example",
+			"Keyfob_Org", "root", "KEYFOB_KEY_ID", "key_0", "keyfob_key-name", "root", "Keyfob-Key_Id", "key_0", "Connection", "Keyfob-Org")
 		got := b.last()
 		want := seen{"/orders?api_key=x", body, "acme", key.ID, "Stra%C3%9Fe%20%E9%8D%B5", ""}
 		if status != http.StatusOK || got != want {
@@ -189,7 +190,15 @@ func newBackend(t *testing.T) *backend {
 		body, _ := io.ReadAll(r.Body)
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		joined := func(name string) string { return strings.Join(r.Header.Values(name), ",") }
+		joined := func(name string) string {
+			var all []string
+			for as, values := range r.Header { // as CGI and WSGI name them
+				if strings.EqualFold(strings.ReplaceAll(as, "_", "-"), name) {
+					all = append(all, values...)
+				}
+			}
+			return strings.Join(all, ",")
+		}
 		b.latest = seen{
 			r.URL.String(), string(body), joined(api.HeaderOrg), joined(api.HeaderKeyID), joined(api.HeaderKeyName),
 			joined("Authorization") + joined("X-Api-Key"),
