@@ -36,6 +36,30 @@ func TestSealForAPurpose(t *testing.T) {
 	f.must(other.Close(t.Context()))
 }
 
+func TestTagForAPurpose(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	tag, err := f.svc.Tag("session", "text")
+	f.must(err)
+	other, err := core.New(core.Config{Store: fixtureOn(t).store, Material: core.Material{MasterKey: [32]byte{3}, Pepper: [32]byte{2}}})
+	f.must(err)
+	for name, tt := range map[string]struct {
+		is, want bool
+	}{
+		"on another replica": {f.service().Tagged("session", "text", tag), true},
+		"another purpose":    {f.svc.Tagged("session2", "text", tag), false},
+		"another text":       {f.svc.Tagged("session", "text2", tag), false},
+		"another service":    {other.Tagged("session", "text", tag), false},
+		"cut":                {f.svc.Tagged("session", "text", tag[:15]), false},
+		"nothing":            {f.svc.Tagged("session", "text", nil), false},
+	} {
+		if tt.is != tt.want {
+			t.Errorf("%s: %t", name, tt.is)
+		}
+	}
+	f.must(other.Close(t.Context()))
+}
+
 // TestPurposeAfterAnotherStarted: what a replica seals that started under a new master key opens for one that has heard of it.
 func TestPurposeAfterAnotherStarted(t *testing.T) {
 	t.Parallel()
@@ -56,4 +80,7 @@ func TestPurposeAfterAnotherStarted(t *testing.T) {
 	text, err := old.Open("state", sealed)
 	f.must(err)
 	f.equal("opened", string(text), "text")
+	tag, err := start(newer).Tag("session", "text")
+	f.must(err)
+	f.equal("tagged", old.Tagged("session", "text", tag), true)
 }
