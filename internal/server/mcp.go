@@ -14,7 +14,10 @@ import (
 	"github.com/keyfob/keyfob/pkg/api"
 )
 
-const mcpPath = "/mcp"
+const (
+	mcpPath    = "/mcp"
+	mcpSession = "mcp session" // what tags of a session and its key are for
+)
 
 // mcpAccess authenticates a request to the hosted MCP server by its key and hands it on with its caller.
 func (s *Server) mcpAccess(tools http.Handler) access {
@@ -51,7 +54,9 @@ func (s *Server) gatewayAccess(g *mcpgateway.Gateway) access {
 		}
 		return g.Serve(w, r, mcpgateway.Caller{
 			Org: in.Org.Slug, KeyID: in.KeyID, KeyName: in.KeyName, Secret: in.KeyID + "/" + strconv.Itoa(in.SecretVersion),
-			Still: func(ctx context.Context) (refused, err error) { return s.Core.StillAdmits(ctx, standing) },
+			Still:  func(ctx context.Context) (refused, err error) { return s.Core.StillAdmits(ctx, standing) },
+			Tag:    func(text string) ([]byte, error) { return s.Core.Tag(mcpSession, in.KeyID+" "+text) },
+			Tagged: func(text string, tag []byte) bool { return s.Core.Tagged(mcpSession, in.KeyID+" "+text, tag) },
 		})
 	}}
 }

@@ -54,9 +54,10 @@ func TestTheGatewayTakesTheKeyOutAndSaysWhoCalls(t *testing.T) {
 		fmt.Fprint(w, `{}`)
 	}))
 	key, secret := h.newKey(h.acme, "Straße")
+	session := h.callMCP("", call7, "X-API-Key", secret).want(http.StatusOK).header.Get("Mcp-Session-Id")
 	a := h.callMCP("?a=1&api%5Fkey="+secret+"&b=2", call7, "Authorization", "Bearer "+secret, "X-API-Key", secret,
 		"Keyfob-Org", "root", "Keyfob_Org", "root", "Cookie", "c=d", "X-Forwarded-For", "10.0.0.1", "Forwarded", "for=10.0.0.1",
-		"Mcp-Session-Id", "s", "Last-Event-Id", "5").want(http.StatusOK)
+		"Mcp-Session-Id", session, "Mcp_Session_Id", "other", "Last-Event-Id", "5").want(http.StatusOK)
 	var all strings.Builder
 	_ = seen.Header.Write(&all)
 	if strings.Contains(all.String()+seen.URL.String(), secret) || seen.URL.String() != "/base/mcp?a=1&b=2" || string(body) != call7 {
@@ -65,13 +66,13 @@ func TestTheGatewayTakesTheKeyOutAndSaysWhoCalls(t *testing.T) {
 	for name, want := range map[string]string{
 		"Keyfob-Org": "acme", "Keyfob-Key-Id": key.ID, "Keyfob-Key-Name": "Stra%C3%9Fe", "X-Forwarded-For": "127.0.0.1",
 		"X-Forwarded-Host": "keys.example.com", "X-Forwarded-Proto": "https", "Forwarded": "", "Cookie": "", "Keyfob_Org": "",
-		"Mcp-Session-Id": "s", "Last-Event-Id": "5", "Authorization": "", "X-Api-Key": "",
+		"Mcp-Session-Id": "s", "Mcp_Session_Id": "", "Last-Event-Id": "5", "Authorization": "", "X-Api-Key": "",
 	} {
 		if got := strings.Join(seen.Header[http.CanonicalHeaderKey(name)], ","); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if a.header.Get("Mcp-Session-Id") != "s" || !strings.HasPrefix(a.header.Get("Request-Id"), "req_") {
+	if !strings.HasPrefix(session, "s.") || a.header.Get("Mcp-Session-Id") != session || !strings.HasPrefix(a.header.Get("Request-Id"), "req_") {
 		t.Errorf("%v", a.header)
 	}
 	for _, name := range []string{"Set-Cookie", "X-Accel-Redirect", "Access-Control-Allow-Origin"} {
@@ -81,6 +82,47 @@ func TestTheGatewayTakesTheKeyOutAndSaysWhoCalls(t *testing.T) {
 	}
 	if strings.Contains(h.log.String(), secret) {
 		t.Error("the secret is in the log")
+	}
+}
+
+func TestASessionIsOfTheKeyThatBeganIt(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	h, _ := guarding(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if got := r.Header.Get("Mcp-Session-Id"); got != "" && got != "a.b" {
+			t.Errorf("the upstream sees %q", got)
+		}
+		w.Header().Set("Mcp-Session-Id", "a.b")
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{}`)
+	}))
+	key, mine := h.newKey(h.acme, "mine")
+	_, other := h.newKey(h.acme, "other")
+	_, theirs := h.newKey(h.globex, "theirs")
+	session := h.callMCP("", call7, "X-API-Key", mine).want(http.StatusOK).header.Get("Mcp-Session-Id")
+	for name, header := range map[string][]string{
+		"another key":            {"X-API-Key", other, "Mcp-Session-Id", session},
+		"another organisation's": {"X-API-Key", theirs, "Mcp-Session-Id", session},
+		"the upstream's id":      {"X-API-Key", mine, "Mcp-Session-Id", "a.b"},
+		"no tag":                 {"X-API-Key", mine, "Mcp-Session-Id", "a.b."},
+		"cut":                    {"X-API-Key", mine, "Mcp-Session-Id", session[:len(session)-1]},
+		"another session":        {"X-API-Key", mine, "Mcp-Session-Id", "x" + session},
+		"empty":                  {"X-API-Key", mine, "Mcp-Session-Id", ""},
+		"two":                    {"X-API-Key", mine, "Mcp-Session-Id", session, "Mcp-Session-Id", session},
+	} {
+		a := h.callMCP("", call7, header...).want(http.StatusNotFound)
+		if !strings.Contains(string(a.body), `"id":7,"error":{"code":-32600,`) || a.header.Get("Mcp-Session-Id") != "" {
+			t.Errorf("%s: %s %v", name, a.body, a.header)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the upstream was asked %d times", asked)
+	}
+	h.as(h.acme, "POST", "/v1/orgs/acme/keys/"+key.ID+"/disable", "").want(http.StatusOK)
+	h.as(h.acme, "POST", "/v1/orgs/acme/keys/"+key.ID+"/enable", "").want(http.StatusOK)
+	if a := h.callMCP("", call7, "X-API-Key", mine, "Mcp-Session-Id", session).want(http.StatusOK); a.header.Get("Mcp-Session-Id") != session {
+		t.Errorf("%v", a.header)
 	}
 }
 

@@ -43,6 +43,9 @@ func (g *Gateway) checkAnswer(res *http.Response) error {
 	if kind == "text/event-stream" {
 		res.Header.Set("X-Accel-Buffering", "no")
 	}
+	if err := bindAnswer(res); err != nil {
+		return err
+	}
 	res.Body = &answerBody{ReadCloser: res.Body, gateway: g, ctx: res.Request.Context()}
 	return nil
 }

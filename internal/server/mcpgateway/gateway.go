@@ -49,6 +49,9 @@ type Caller struct {
 	Secret string
 	// Still says whether the secret still opens: refused says why not, err that it could not be found out.
 	Still func(context.Context) (refused, err error)
+	// Tag makes what Tagged takes: for the same text and the same key only, on any replica.
+	Tag    func(text string) ([]byte, error)
+	Tagged func(text string, tag []byte) bool
 }
 
 // Gateway stands before one MCP server.
@@ -113,9 +116,14 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c Caller) error 
 		answer(w, http.StatusBadRequest, nil, codeInvalid, "the message could not be read to its end", id)
 		return nil
 	}
+	session, ok := c.session(r.Header)
+	if !ok {
+		answer(w, http.StatusNotFound, messageID(body), codeInvalid, "there is no such session of this key; begin one", id)
+		return nil
+	}
 	out := &writer{ResponseWriter: w, own: http.Header{}, control: http.NewResponseController(w), stream: st, bounds: g.bounds}
 	_ = out.control.SetReadDeadline(time.Time{}) // that of the request would end the answer with it
-	r = r.WithContext(context.WithValue(ctx, requestKey{}, request{c, messageID(body), id}))
+	r = r.WithContext(context.WithValue(ctx, requestKey{}, request{c, messageID(body), id, session, r.Header.Get(sessionHeader)}))
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	g.pass(out, r)
 	out.extend() // the end of the answer is a write, too
@@ -158,6 +166,9 @@ type request struct {
 	caller  Caller
 	message []byte // its id, in JSON
 	id      string
+	session string // as the MCP server names it
+	// presented is what the client names it
+	presented string
 }
 
 // dropped are headers of clients that do not reach the MCP server: credentials, those of this site and those of one connection.
@@ -170,7 +181,8 @@ func dropped() []string {
 
 func hidden(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	return strings.HasPrefix(name, "keyfob-") || strings.HasPrefix(name, "x-forwarded-") || name == "x-api-key" || name == "x-real-ip"
+	return strings.HasPrefix(name, "keyfob-") || strings.HasPrefix(name, "x-forwarded-") || name == "x-api-key" || name == "x-real-ip" ||
+		name == "mcp-session-id"
 }
 
 func (g *Gateway) rewrite(pr *httputil.ProxyRequest) {
@@ -191,7 +203,11 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest) {
 	pr.SetXForwarded()
 	out.Header.Set("X-Forwarded-Host", g.public.Host)
 	out.Header.Set("X-Forwarded-Proto", g.public.Scheme)
-	c := of(pr.In.Context()).caller
+	req := of(pr.In.Context())
+	if req.session != "" {
+		out.Header.Set(sessionHeader, req.session)
+	}
+	c := req.caller
 	out.Header.Set(api.HeaderOrg, c.Org)
 	out.Header.Set(api.HeaderKeyID, c.KeyID)
 	out.Header.Set(api.HeaderKeyName, url.PathEscape(c.KeyName))
