@@ -3,7 +3,9 @@ package gateways
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,6 +28,7 @@ func TestGateways(t *testing.T) {
 			t.Run("identity", func(t *testing.T) { testIdentity(t, s, b, url) })
 			t.Run("refusals", func(t *testing.T) { testRefusals(t, s, b, url) })
 			t.Run("limits", func(t *testing.T) { testLimits(t, s, b, url, g.name == "nginx") })
+			t.Run("addresses", func(t *testing.T) { testAddresses(t, url) })
 			t.Run("revoked under load", func(t *testing.T) { testRevoked(t, s, url) })
 			t.Run("faults", func(t *testing.T) { testFaults(t, s, b, url) }) // last: it stops things
 		})
@@ -117,6 +120,32 @@ func testLimits(t *testing.T, s *service, b *backend, url string, told bool) {
 		}
 	}
 	b.answer.Store(0)
+}
+
+// testAddresses: the service trusts the gateway to say from where its clients come, and a client can't say it.
+func testAddresses(t *testing.T, url string) {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}} // the gateway's own is trusted
+	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+	defer client.CloseIdleConnections()
+	for i := range 120 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", fmt.Sprintf("10.0.0.%d", i))
+		req.Header.Set("X-API-Key", "guessed")
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusTooManyRequests {
+			return
+		}
+	}
+	t.Error("what a client says of its address is believed: its failures count for others")
 }
 
 // testRevoked: from the first request after disable returned, whatever else is under way.

@@ -167,7 +167,8 @@ func serve(t *testing.T) *service {
 	data := filepath.Join(dir, "data")
 	address := freeAddress(t)
 	s := &service{address: address, acme: bootstrap(t, program, data, address, "acme"), globex: bootstrap(t, program, data, address, "globex")}
-	s.stop = run(t, bound, dir, program, "serve", "--setup-link=false", "--listen", address, "--data-dir", data)
+	s.stop = run(t, bound, dir, program, "serve", "--setup-link=false", "--listen", address, "--data-dir", data,
+		"--trusted-proxies", "127.0.0.1/32")
 	for deadline := time.Now().Add(wait); ; {
 		_, err := s.acme.Session(t.Context())
 		if err == nil {
