@@ -115,7 +115,7 @@ func TestBitFlips(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.tryStart(); err != nil {
-			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(err.Error(), "keyfob.db") || strings.Contains(err.Error(), "goroutine ") {
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(err.Error(), s.data) || strings.Contains(err.Error(), "goroutine ") {
 				t.Errorf("seed %d: %v", seed, err)
 			}
 			continue
