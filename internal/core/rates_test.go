@@ -156,8 +156,13 @@ func TestADamagedRateLimit(t *testing.T) {
 	f := newFixture(t)
 	k, sec := f.create(core.NewKey{Name: "ci"})
 	for _, l := range []store.RateLimit{
-		{Requests: 5}, {Seconds: 5}, {Requests: -5, Seconds: 60}, {Requests: 5, Seconds: -60}, {Requests: 5, Seconds: 1 << 32},
-		{Requests: 1 << 32, Seconds: 5}, {Requests: -1 << 63, Seconds: 1<<63 - 1},
+		{Requests: 5},
+		{Seconds: 5},
+		{Requests: -5, Seconds: 60},
+		{Requests: 5, Seconds: -60},
+		{Requests: 5, Seconds: 1 << 32},
+		{Requests: 1 << 32, Seconds: 5},
+		{Requests: -1 << 63, Seconds: 1<<63 - 1},
 	} {
 		f.must(f.store.Update(t.Context(), func(tx store.Tx) error {
 			row, err := tx.Key(f.org.ID, k.ID)
