@@ -1,7 +1,6 @@
 package gateways
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyfob/keyfob/internal/logtest"
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/client"
 	"github.com/keyfob/keyfob/pkg/secret"
@@ -128,7 +128,7 @@ func run(t *testing.T, prepare func(*testing.T, *exec.Cmd, string), dir, program
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := exec.CommandContext(ctx, program, argv...)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-	var out bytes.Buffer
+	var out logtest.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = wait
@@ -146,7 +146,7 @@ func run(t *testing.T, prepare func(*testing.T, *exec.Cmd, string), dir, program
 		done = true
 		cancel()
 		if err := <-ended; t.Failed() || errors.Is(err, exec.ErrWaitDelay) {
-			t.Logf("%s: %v\n%s", program, err, &out)
+			t.Logf("%s: %v\n%s", program, err, out.String())
 		}
 	}
 	t.Cleanup(stop)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyfob/keyfob/internal/logtest"
 	"github.com/keyfob/keyfob/internal/store/storetest/pgtest"
 	"github.com/keyfob/keyfob/pkg/api"
 	"github.com/keyfob/keyfob/pkg/client"
@@ -41,7 +42,7 @@ func TestScale(t *testing.T) {
 		r.wants(t, http.StatusNoContent, made.Reveal())
 	}
 
-	checked := underLoad(t, front, made.Reveal(), func(more func()) {
+	checked, refused := underLoad(t, front, made.Reveal(), func(more func()) {
 		if err := s.replicas[0].cmd.Process.Kill(); err != nil {
 			t.Error(err)
 		}
@@ -49,7 +50,10 @@ func TestScale(t *testing.T) {
 		s.replicas[1].stop() // in order
 		more()
 	})
-	t.Logf("%d checks through nginx, none of them refused, while one replica was killed and another stopped", checked)
+	if refused > 0 && strings.Count(s.replicas[2].log.String(), "this replica has a lease") < 2 { // a machine with much to do may cost it its lease
+		t.Errorf("%d checks were refused though a replica had its lease", refused)
+	}
+	t.Logf("%d checks through nginx, %d of them refused, while one replica was killed and another stopped", checked, refused)
 
 	third := s.replicas[2].client(t, s.owner)
 	if _, err := third.DisableKey(t.Context(), "acme", key.ID, ""); err != nil {
@@ -77,26 +81,27 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// underLoad checks the key through nginx all the while that do runs, and wants each check to be let in; more waits for some.
-func underLoad(t *testing.T, front, key string, do func(more func())) int64 {
+// underLoad checks the key through nginx all the while that do runs; more waits for some checks.
+func underLoad(t *testing.T, front, key string, do func(more func())) (checked, refused int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var checked atomic.Int64
+	var passed, others atomic.Int64
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
 			for ctx.Err() == nil {
 				if status, _ := call(t, http.MethodGet, front+"/v1/authz", "", "X-API-Key", key); status != http.StatusNoContent { //nolint:contextcheck // it ends with its answer, not half-way
-					t.Errorf("a check: %d", status)
-					return
+					others.Add(1)
+					<-time.After(10 * time.Millisecond)
+					continue
 				}
-				checked.Add(1)
+				passed.Add(1)
 			}
 		})
 	}
 	more := func() {
 		deadline := time.Now().Add(wait)
-		for before := checked.Load(); checked.Load() < before+500 && !t.Failed(); <-time.After(time.Millisecond) {
+		for before := passed.Load(); passed.Load() < before+500; <-time.After(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the checks do not go on")
 			}
@@ -106,7 +111,7 @@ func underLoad(t *testing.T, front, key string, do func(more func())) int64 {
 	do(more)
 	cancel()
 	group.Wait()
-	return checked.Load()
+	return passed.Load(), others.Load()
 }
 
 // scale is what docs/scale.md sets up.
@@ -121,6 +126,7 @@ type replica struct {
 	address, data, command string
 	env                    []string
 	cmd                    *exec.Cmd
+	log                    *logtest.Buffer
 	stop                   func()
 }
 
@@ -241,13 +247,22 @@ func (r *replica) start(t *testing.T) {
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		bound(t, cmd, "")
 		r.cmd = cmd
+		r.log, _ = cmd.Stderr.(*logtest.Buffer)
 	}, r.data, "sh", "-euc", r.command)
 }
 
+// wants asks a replica for a key, once it has a lease.
 func (r *replica) wants(t *testing.T, status int, key string) {
 	t.Helper()
-	if got, _ := call(t, http.MethodGet, "http://"+r.address+"/v1/authz", "", "X-API-Key", key); got != status {
-		t.Errorf("%s: %d, want %d", r.address, got, status)
+	for deadline := time.Now().Add(wait); ; <-time.After(10 * time.Millisecond) {
+		got, _ := call(t, http.MethodGet, "http://"+r.address+"/v1/authz", "", "X-API-Key", key)
+		if got == http.StatusServiceUnavailable && time.Now().Before(deadline) {
+			continue
+		}
+		if got != status {
+			t.Errorf("%s: %d, want %d", r.address, got, status)
+		}
+		return
 	}
 }
 
