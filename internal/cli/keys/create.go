@@ -81,10 +81,10 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	}
 	// The secret goes out before anything that can fail: it may be kept nowhere else.
 	if opts.Out.Structured() {
-		return opts.Out.Object(api.KeyWithSecret{Key: key, Secret: s.Reveal()})
+		return notWritten(key, opts.Out.Object(api.KeyWithSecret{Key: key, Secret: s.Reveal()}))
 	}
 	if err := opts.Out.Line("%s", s.Reveal()); err != nil {
-		return err
+		return notWritten(key, err)
 	}
 	sayCreated(opts.Out, at, key, "")
 	return nil
@@ -99,6 +99,9 @@ func createIntoFile(ctx context.Context, opts *CreateOptions, at cliutil.OrgClie
 		key, s, err = at.CreateKey(ctx, at.Org, in)
 		return s.Reveal() + "\n", err
 	})
+	if err != nil && key.ID != "" {
+		return notWritten(key, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,21 @@ func createIntoFile(ctx context.Context, opts *CreateOptions, at cliutil.OrgClie
 	}
 	sayCreated(opts.Out, at, key, opts.SecretFile)
 	return nil
+}
+
+// notWritten says that the key is there though nobody has its secret: the same command again would find its name taken.
+func notWritten(key api.Key, err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := "print it: keyfob keys reveal " + key.ID
+	if !key.Recoverable {
+		hint = "its secret is kept nowhere: delete the key with `keyfob keys delete " + key.ID + " --yes` and make it again"
+	}
+	return &cliutil.Error{
+		Code: "secret-not-written", Exit: cliutil.ExitFailed, Err: err, Hint: hint,
+		Message: "the key " + cliutil.Quoted(key.Name) + " was made, but its secret could not be written: " + err.Error(),
+	}
 }
 
 func sayCreated(out *cliutil.Output, at cliutil.OrgClient, key api.Key, file string) {
