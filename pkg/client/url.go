@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -32,13 +33,21 @@ func ParseURL(raw string) (*url.URL, error) {
 		return nil, &URLError{"has a query or a fragment"}
 	case strings.Trim(u.Path, "/") != "":
 		return nil, &URLError{fmt.Sprintf("has the path %q; give the origin alone", u.Path)}
+	case !goodPort(u.Port()):
+		return nil, &URLError{fmt.Sprintf("has the port %s; ports go from 1 to 65535", u.Port())}
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, &URLError{fmt.Sprintf("is plain http to %s; only https goes beyond this machine", u.Hostname())}
 	}
 	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
 }
 
+// goodPort takes a port of digits, or none.
+func goodPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
