@@ -4,6 +4,8 @@
 package app
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -29,9 +31,11 @@ func Run(ctx context.Context, f *cliutil.Factory, newRoot func(*cliutil.Factory)
 	root := newRoot(f)
 	root.SetArgs(args)
 	root.SetIn(f.IO.In)
-	root.SetOut(f.IO.Out)
+	help := bufio.NewWriter(f.IO.Out) // cobra and Help drop what a write says; the buffer keeps it
+	root.SetOut(help)
 	root.SetErr(f.IO.ErrOut)
 	err := root.ExecuteContext(ctx)
+	err = cmp.Or(err, help.Flush())
 	if err == nil {
 		return cliutil.ExitOK
 	}

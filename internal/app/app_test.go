@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -112,6 +113,24 @@ func TestTreeCostsNothing(t *testing.T) {
 		}
 		if exit := Run(t.Context(), f, root.New, args); exit != cliutil.ExitOK {
 			t.Errorf("%v: exit %d", args, exit)
+		}
+	}
+}
+
+// fullDisk is an output that takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestHelpNeedsAnOutput holds that what cobra writes is not called written when it was not.
+func TestHelpNeedsAnOutput(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"keys", "list", "--help"}, {"help", "keys"}, {"keys"}, {"--version"}, {"__complete", "ke"}} {
+		streams, _, _, errOut := cliutil.TestStreams()
+		streams.Out = fullDisk{}
+		f := cliutil.NewFactory(streams, func(string) string { return "" })
+		if exit := Run(t.Context(), f, root.New, args); exit != cliutil.ExitFailed || !strings.Contains(errOut.String(), "no space left on device") {
+			t.Errorf("%v: exit %d, stderr %q", args, exit, errOut)
 		}
 	}
 }
