@@ -50,8 +50,11 @@ func Describe(err error) *Error {
 
 func describeConfig(err *config.Error) *Error {
 	e := &Error{Code: "config-invalid", Exit: ExitFailed, Message: err.Msg, Hint: err.Hint, Err: err}
-	if err.Missing {
+	switch {
+	case err.Missing:
 		e.Code, e.Exit = "context-not-found", ExitNotFound
+	case err.Usage:
+		e.Exit = ExitUsage
 	}
 	return e
 }

@@ -29,6 +29,7 @@ func TestDescribe(t *testing.T) {
 		{&client.UnreachableError{Origin: "https://x", Err: errors.New("y")}, ExitUnreachable, "unreachable"},
 		{&client.URLError{Reason: "is empty"}, ExitUsage, "invalid-url"},
 		{&config.Error{Msg: "x"}, ExitFailed, "config-invalid"},
+		{&config.Error{Msg: "x", Usage: true}, ExitUsage, "config-invalid"},
 		{&config.Error{Msg: "x", Missing: true}, ExitNotFound, "context-not-found"},
 		{fmt.Errorf("write: %w", syscall.EPIPE), ExitFailed, "output-closed"},
 		{answer(418, ""), ExitFailed, "http-418"},

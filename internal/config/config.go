@@ -60,7 +60,9 @@ type Error struct {
 	Hint string
 	// Missing says that what was named does not exist.
 	Missing bool
-	err     error
+	// Usage says that an argument, a flag or a variable has a value that can't be.
+	Usage bool
+	err   error
 }
 
 // Error returns the message.
@@ -177,7 +179,7 @@ func (c *Config) override(p Params) error {
 		}
 		if o.Bool {
 			if _, err := strconv.ParseBool(value); err != nil {
-				return badBool(o.Env, value)
+				return asUsage(badBool(o.Env, value))
 			}
 		}
 		c.v.Set(o.Name, value)
@@ -188,6 +190,11 @@ func (c *Config) override(p Params) error {
 
 func badBool(where, value string) *Error {
 	return &Error{Msg: fmt.Sprintf("%s is %q, which is neither true nor false", where, value), Hint: "use true or false"}
+}
+
+func asUsage(err *Error) *Error {
+	err.Usage = true
+	return err
 }
 
 func (c *Config) selectContext() error {

@@ -35,7 +35,7 @@ func CheckName(name string) error {
 		return nil
 	}
 	return &Error{
-		Msg:  fmt.Sprintf("%q can't name a context", name),
+		Usage: true, Msg: fmt.Sprintf("%q can't name a context", name),
 		Hint: "use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit",
 	}
 }

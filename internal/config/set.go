@@ -50,7 +50,7 @@ func SetOption(dir, name, value string) error {
 
 func writeFile(path string, doc []byte, mode fs.FileMode) error {
 	if err := atomicfile.Write(path, doc, mode); err != nil {
-		return &Error{Msg: fmt.Sprintf("%s can't be written: %s", path, oneLine(err)), Hint: "set KEYFOB_CONFIG_DIR to a folder you can write", err: err}
+		return &Error{Usage: true, Msg: fmt.Sprintf("%s can't be written: %s", path, oneLine(err)), Hint: "set KEYFOB_CONFIG_DIR to a folder you can write", err: err}
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func writeFile(path string, doc []byte, mode fs.FileMode) error {
 func checkOption(name, value string) error {
 	i := slices.IndexFunc(Options(), func(o Option) bool { return o.Name == name })
 	if i < 0 || !Options()[i].File {
-		e := &Error{Msg: fmt.Sprintf("%q can't be set", name), Hint: "set one of: " + strings.Join(fileOptions(), ", ")}
+		e := &Error{Usage: true, Msg: fmt.Sprintf("%q can't be set", name), Hint: "set one of: " + strings.Join(fileOptions(), ", ")}
 		if name == OptOrg || name == OptURL {
 			e.Msg = fmt.Sprintf("%q belongs to a context and can't be set in a file", name)
 			e.Hint = map[string]string{OptOrg: "use `keyfob org use SLUG`", OptURL: "use `keyfob auth login --url URL`"}[name]
@@ -70,10 +70,10 @@ func checkOption(name, value string) error {
 	switch {
 	case o.Bool:
 		if _, err := strconv.ParseBool(value); err != nil {
-			return badBool(name, value)
+			return asUsage(badBool(name, value))
 		}
 	case len(o.Values) > 0 && !slices.Contains(o.Values, value):
-		return &Error{Msg: fmt.Sprintf("%s can't be %q", name, value), Hint: "use one of " + strings.Join(o.Values, ", ")}
+		return &Error{Usage: true, Msg: fmt.Sprintf("%s can't be %q", name, value), Hint: "use one of " + strings.Join(o.Values, ", ")}
 	case name == OptContext:
 		return CheckName(value)
 	}
