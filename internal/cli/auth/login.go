@@ -78,6 +78,11 @@ func loginRun(ctx context.Context, opts *LoginOptions) error {
 	if err != nil {
 		return err
 	}
+	if opts.Out.NoInput && !opts.WithToken {
+		e := cliutil.UsageError("nobody is there to approve this machine: --no-input is set")
+		e.Hint = "pipe a session token into the command with --with-token, or set KEYFOB_TOKEN"
+		return e
+	}
 	before := refOf(target)
 	opts.Storage.apply(&target)
 	store, err := opts.Credentials()

@@ -217,6 +217,11 @@ func TestLoginFails(t *testing.T) {
 			func(_ *testing.T, s *service, _ *machine) { s.page = "https://evil.example/device" },
 			nil, cliutil.ExitFailed, "not its own", "POST /v1/device/code none",
 		},
+		"nobody to approve": {
+			func(*testing.T, *service, *machine) {},
+			[]string{"--no-input"},
+			cliutil.ExitUsage, "--with-token", "",
+		},
 		"no keyring": {
 			func(*testing.T, *service, *machine) {},
 			[]string{"--storage="},
