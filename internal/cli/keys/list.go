@@ -61,7 +61,7 @@ $ keyfob keys list --tag team=web --sort last_used -o json | jq -r '.keys[].name
 	flags := cmd.Flags()
 	flags.StringVar(&status, "status", "", "only keys with this `STATUS`: "+join(api.KeyStatuses()))
 	flags.StringArrayVar(&opts.Filter.Tags, "tag", nil, "only keys with this tag, `NAME=VALUE`; may be repeated")
-	flags.Var(unused, "unused-since", "only keys not used since `WHEN`: a span such as 90d, a date or an RFC 3339 time")
+	flags.Var(unused, "unused-since", "only keys not used since `WHEN`, new ones that never were among them: a span such as 90d, a date or an RFC 3339 time")
 	flags.BoolVar(&opts.Filter.NeverUsed, "never-used", false, "only keys that were never used")
 	flags.Var(expires, "expires-before", "only keys that end before `WHEN`: a span such as 30d, a date or an RFC 3339 time")
 	flags.StringVar(&sort, "sort", "", "the `ORDER`: "+join(api.KeySorts())+" (default created)")
