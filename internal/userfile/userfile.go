@@ -24,7 +24,7 @@ const (
 var (
 	ErrChanged = errors.New("another program changed it at the same moment")
 	ErrBusy    = errors.New("another keyfob is changing files")
-	ErrKind    = errors.New("it is no regular file that could be replaced")
+	ErrKind    = errors.New("it can't be changed safely")
 	ErrOwner   = errors.New("it is somebody else's")
 	ErrSize    = errors.New("it is too large")
 )
