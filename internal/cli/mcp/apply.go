@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -227,7 +228,11 @@ func report(opts *ConnectOptions, at site, steps []mcpconnect.Step, tools []stri
 	if err := opts.Out.Table([]string{"CLIENT", "OUTCOME", "KEY AS", "SERVER", "FILE"}, rows); err != nil {
 		return err
 	}
-	opts.Out.Note("%s answers the key with %d tools. `keyfob mcp undo` takes the change back.", cliutil.Printable(at.server.URL), len(tools))
+	undo := " `keyfob mcp undo` takes the change back."
+	if !slices.ContainsFunc(steps, func(s mcpconnect.Step) bool { return s.Outcome != mcpconnect.Unchanged }) {
+		undo = "" // it would take back an earlier one
+	}
+	opts.Out.Note("%s answers the key with %d tools.%s", cliutil.Printable(at.server.URL), len(tools), undo)
 	for _, s := range steps {
 		if s.After != "" && s.Outcome != mcpconnect.Unchanged {
 			opts.Out.Note("%s: %s", s.Client, s.After)
