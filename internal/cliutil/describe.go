@@ -67,6 +67,10 @@ func describeAnswer(err *client.Error) *Error {
 	switch {
 	case e.Code == "":
 		e.Code = fmt.Sprintf("http-%d", err.Status)
+	case err.Code == api.CodeKeyNotFound && e.Hint == "":
+		e.Hint = "see which there are: keyfob keys list"
+	case err.Code == api.CodeOrgNotFound && e.Hint == "":
+		e.Hint = "see yours: keyfob org list"
 	case err.Code == api.CodeUnauthenticated && e.Hint == "":
 		e.Hint = "sign in again with `keyfob auth login`; a local service's session comes from `keyfob quickstart`"
 	}
