@@ -21,7 +21,7 @@ func diff(path string, before, after []byte) string {
 	}
 	old, fresh = old[head:len(old)-tail], fresh[head:len(fresh)-tail]
 	var b strings.Builder
-	fmt.Fprintf(&b, "--- %s\n+++ %s\n@@ -%d,%d +%d,%d @@\n", path, path, head+1, len(old), head+1, len(fresh))
+	fmt.Fprintf(&b, "--- %s\n+++ %s\n@@ -%s +%s @@\n", path, path, span(head, len(old)), span(head, len(fresh)))
 	for _, side := range []struct {
 		mark  string
 		lines []string
@@ -31,6 +31,11 @@ func diff(path string, before, after []byte) string {
 		}
 	}
 	return b.String()
+}
+
+// span is a hunk's lines as diff -u has them: an empty one begins with the line before it.
+func span(before, n int) string {
+	return fmt.Sprintf("%d,%d", before+min(n, 1), n)
 }
 
 func lines(data []byte) []string {
