@@ -127,6 +127,7 @@ func failure(err error) error {
 			exit cliutil.Exit
 		}{
 			{mcpclient.ErrName, "invalid-name", cliutil.ExitUsage},
+			{mcpclient.ErrAuth, "invalid-variable", cliutil.ExitUsage},
 			{mcpconnect.ErrNoFile, "client-manual", cliutil.ExitManual},
 			{mcpconnect.ErrRung, "client-cannot", cliutil.ExitUsage},
 			{mcpconnect.ErrTracked, "file-tracked", cliutil.ExitConflict},
