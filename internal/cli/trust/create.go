@@ -89,7 +89,11 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	}
 	rule, err := at.CreateTrustRule(ctx, at.Org, in)
 	if err != nil {
-		return err
+		e := cliutil.Describe(err)
+		if e.Code == string(api.CodeNameTaken) && opts.Name == "" {
+			e.Hint = "the name was made of the conditions: give the rule another with --name"
+		}
+		return e
 	}
 	switch {
 	case opts.Out.Structured():
