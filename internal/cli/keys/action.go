@@ -27,33 +27,43 @@ type outcomeError struct {
 }
 
 // actOn does one thing, called done afterwards, to each named key, and reports for each. One key's failure does not stop the others: what
-// succeeded has happened, and is said. The failure of a single named key is the command's own.
+// succeeded has happened, and is said, also when the rest is given up. The failure of a single named key is the command's own.
 func actOn(ctx context.Context, out *cliutil.Output, names []string, done string, act func(ctx context.Context, name string) (api.Key, error)) error {
 	var results []outcome
-	failed := 0
+	failed, cancelled := 0, 0
 	for _, name := range names {
 		key, err := act(ctx, name)
-		if ctx.Err() != nil || (err != nil && len(names) == 1) {
-			return err
+		if err != nil && (len(names) == 1 || ctx.Err() != nil && failed == len(results)) {
+			return err // nothing has happened
 		}
 		r := outcome{Key: name, OK: err == nil, ID: key.ID, name: key.Name, done: done, err: err}
 		if err != nil {
 			failed++
 			known := cliutil.Describe(err)
 			r.Error = &outcomeError{Code: known.Code, Message: known.Message}
+			if known.Exit == cliutil.ExitCancelled {
+				cancelled++
+			}
 		}
 		results = append(results, r)
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	if err := report(out, results); err != nil {
 		return err
 	}
-	if failed == 0 {
+	message := fmt.Sprintf("%d of %d keys failed; the others are done", failed, len(names))
+	switch {
+	case len(results) < len(names) || cancelled == len(names):
+		return cliutil.ErrCancelled
+	case failed == 0:
 		return nil
+	case failed == len(names):
+		message = fmt.Sprintf("all %d keys failed", failed)
 	}
 	return &cliutil.Error{
-		Code: "partial-failure", Exit: cliutil.ExitFailed,
-		Message: fmt.Sprintf("%d of %d keys failed; the others are done", failed, len(names)),
-		Hint:    "see the outcome of each key above",
+		Code: "partial-failure", Exit: cliutil.ExitFailed, Message: message, Hint: "see the outcome of each key above",
 	}
 }
 

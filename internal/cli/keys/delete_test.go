@@ -91,6 +91,9 @@ func TestDelete(t *testing.T) {
 		"a script, in use":         {keys: []string{"ci"}, yes: true, changes: []string{deleteCI}, exit: cliutil.ExitConflict, code: "key-recently-used"},
 		"a script, in use, forced": {keys: []string{"ci"}, yes: true, force: true, changes: []string{deleteCIAck}},
 		"not found":                {keys: []string{"nope"}, yes: true, exit: cliutil.ExitNotFound, code: "key-not-found"},
+		"two, and neither typed":   {keys: []string{"ci", "web"}, typed: "no\nno\n", exit: cliutil.ExitCancelled, code: "cancelled"},
+		"two, and one typed":       {keys: []string{"ci", "web"}, typed: "no\nweb\n", changes: []string{deleteWeb}, exit: cliutil.ExitFailed, code: "partial-failure"},
+		"all fail":                 {keys: []string{"nope", "nada"}, yes: true, exit: cliutil.ExitFailed, code: "partial-failure"},
 		"some fail":                {keys: []string{"nope", "ci", "web"}, yes: true, changes: []string{deleteCI, deleteWeb}, exit: cliutil.ExitFailed, code: "partial-failure"},
 	}
 	for name, tc := range cases {
@@ -115,6 +118,9 @@ func TestDelete(t *testing.T) {
 			}
 			if got := cliutil.Describe(err); got.Exit != tc.exit || got.Code != tc.code {
 				t.Errorf("exit %d, code %s, want %d, %s", got.Exit, got.Code, tc.exit, tc.code)
+			}
+			if name == "all fail" && err.Error() != "all 2 keys failed" {
+				t.Errorf("got %v", err)
 			}
 			if tc.code == "key-recently-used" && !strings.Contains(err.Error(), "2026-11-23T11:00:00Z and 7 times") {
 				t.Errorf("the error does not say when: %v", err)
@@ -166,5 +172,36 @@ func TestOutcomes(t *testing.T) {
 	}
 	if r := doc.Results; !r[0].OK || r[0].ID != "key_ci" || r[1].OK || r[1].Error.Code != "key-not-found" || !r[2].OK {
 		t.Errorf("JSON: %s", out)
+	}
+}
+
+// TestCancelledHalfway holds that who gives up among several keys is told what has happened to the first ones.
+func TestCancelledHalfway(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cancelled string // the key that the cancellation meets
+		stdout    string
+	}{
+		"the second": {"web", "ci\tdone\n"},
+		"the first":  {"ci", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			streams, _, out, _ := cliutil.TestStreams()
+			asked := 0
+			err := actOn(ctx, &cliutil.Output{Format: cliutil.FormatTable, IO: streams}, []string{"ci", "web", "last"}, "done",
+				func(ctx context.Context, name string) (api.Key, error) {
+					asked++
+					if name == tc.cancelled {
+						cancel()
+					}
+					return api.Key{ID: "key_" + name, Name: name}, ctx.Err()
+				})
+			if cliutil.Describe(err).Exit != cliutil.ExitCancelled || out.String() != tc.stdout || asked == 3 {
+				t.Errorf("%v, stdout %q, %d keys", err, out, asked)
+			}
+		})
 	}
 }
