@@ -163,6 +163,9 @@ func existingDataDir(path string) (dataDir, error) {
 	}
 	dir := dataDir(path)
 	info, err := os.Stat(dir.database())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", dir.unusable(err)
+	}
 	if err != nil || info.Size() == 0 {
 		return "", &cliutil.Error{
 			Code: "database-missing", Exit: cliutil.ExitNotFound, Err: err,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -44,7 +45,10 @@ func openDataDir(path string) (dataDir, error) {
 		return "", fmt.Errorf("data directory: %w", err)
 	}
 	dir := dataDir(path)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	switch err := os.MkdirAll(path, 0o700); {
+	case errors.Is(err, fs.ErrExist):
+		return "", dir.unusable(errors.New("it is a link to a folder that is not there"))
+	case err != nil:
 		return "", dir.unusable(err)
 	}
 	if err := dir.tighten(); err != nil {
@@ -90,15 +94,25 @@ func (d dataDir) isOurs() bool {
 	return err == nil && len(entries) == 0
 }
 
+// asItsUser is what to do about files that can't be read or written.
+const asItsUser = "run it as the user that the service runs as, whose the data directory and all in it must be"
+
+// unusable says why the directory can't be used, and which of its files is in the way.
 func (d dataDir) unusable(err error) error {
 	reason := err.Error()
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		reason = path.Err.Error()
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		reason = at.Err.Error()
+		if at.Path != string(d) && !strings.HasPrefix(filepath.Base(at.Path), ".") { // a file in the making has a name that says nothing
+			reason = at.Path + ": " + reason
+		}
+	}
+	hint := "choose a directory that you can write to with --data-dir"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = asItsUser + "; or choose another with --data-dir"
 	}
 	return &cliutil.Error{
 		Code: "data-dir-unusable", Exit: cliutil.ExitFailed, Err: err,
-		Message: fmt.Sprintf("the data directory %s can't be used: %s", d, reason),
-		Hint:    "choose a directory that you can write to with --data-dir",
+		Message: fmt.Sprintf("the data directory %s can't be used: %s", d, reason), Hint: hint,
 	}
 }
 

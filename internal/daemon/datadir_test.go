@@ -26,11 +26,14 @@ func TestDataDirectoriesThatAreRefused(t *testing.T) {
 	shared := t.TempDir()
 	noError(t, os.WriteFile(filepath.Join(shared, "thesis.txt"), nil, 0o600))
 	noError(t, os.Chmod(shared, 0o755))
+	nowhere := privateDir(t)
+	noError(t, os.Symlink(nowhere+"-not-mounted", nowhere))
 	tests := map[string]struct{ dir, code, message string }{
-		"a file":       {file, "data-dir-unusable", "not a directory"},
-		"below a file": {filepath.Join(file, "x"), "data-dir-unusable", "not a directory"},
-		"long name":    {filepath.Join(t.TempDir(), strings.Repeat("x", 300)), "data-dir-unusable", "too long"},
-		"shared":       {shared, "data-dir-exposed", "mode 0755"},
+		"a dangling link": {nowhere, "data-dir-unusable", "it is a link to a folder that is not there"},
+		"a file":          {file, "data-dir-unusable", "not a directory"},
+		"below a file":    {filepath.Join(file, "x"), "data-dir-unusable", "not a directory"},
+		"long name":       {filepath.Join(t.TempDir(), strings.Repeat("x", 300)), "data-dir-unusable", "too long"},
+		"shared":          {shared, "data-dir-exposed", "mode 0755"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -44,6 +47,39 @@ func TestDataDirectoriesThatAreRefused(t *testing.T) {
 	failure(t, serveRun(t.Context(), serveOptions("")), "usage", cliutil.ExitUsage)
 	if entries, err := os.ReadDir(shared); err != nil || len(entries) != 1 || mode(t, shared) != 0o755 {
 		t.Errorf("the shared directory was changed: %v, %v", entries, err)
+	}
+}
+
+func TestFilesInTheWayAreNamed(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	bootstrap(t, dir)
+	key := filepath.Join(dir, masterFile)
+	noError(t, errors.Join(os.Remove(key), os.Mkdir(key, 0o700)))
+	err := failure(t, serveRun(t.Context(), serveOptions(dir)), "data-dir-unusable", cliutil.ExitFailed)
+	if want := "the data directory " + dir + " can't be used: " + key + ": is a directory"; err.Message != want {
+		t.Errorf("%q, want %q", err.Message, want)
+	}
+}
+
+// What can't be looked at is not taken for missing.
+func TestDatabasesThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	loop := privateDir(t)
+	noError(t, os.Mkdir(loop, 0o700))
+	noError(t, os.Symlink(databaseFile, filepath.Join(loop, databaseFile)))
+	_, err := existingDataDir(loop)
+	if got := failure(t, err, "data-dir-unusable", cliutil.ExitFailed); !strings.Contains(got.Message, databaseFile+": too many ") {
+		t.Errorf("%q", got.Message)
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	closed := privateDir(t)
+	noError(t, os.Mkdir(closed, 0o600))
+	_, err = existingDataDir(closed)
+	if got := failure(t, err, "data-dir-unusable", cliutil.ExitFailed); !strings.Contains(got.Message, "permission denied") || !strings.HasPrefix(got.Hint, asItsUser) {
+		t.Errorf("%q, %q", got.Message, got.Hint)
 	}
 }
 
