@@ -93,6 +93,7 @@ func unusableStore(err error) error {
 		{store.ErrCrowded, "database-crowded", "give the database more connections (max_connections), or each replica fewer (pool_max_conns in --database)"},
 		{store.ErrUnreachable, "database-unreachable", "start the database, or check host and port of --database"},
 		{store.ErrReadOnly, "database-read-only", "give --database the primary server, not a standby"},
+		{sqlite.ErrNoAccess, "database-no-access", asItsUser},
 		{store.ErrRefused, "database-refused", "check user, password (~/.pgpass, PGPASSWORD) and database of --database"},
 	} {
 		if errors.Is(err, known.is) {

@@ -83,6 +83,17 @@ func TestDatabasesThatCannotBeReached(t *testing.T) {
 	}
 }
 
+func TestReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	bootstrap(t, dir)
+	noError(t, os.Chmod(filepath.Join(dir, databaseFile), 0o400))
+	err := failure(t, serveRun(t.Context(), serveOptions(dir)), "database-no-access", cliutil.ExitFailed)
+	if !strings.Contains(err.Message, databaseFile+" has mode 0400") || err.Hint != asItsUser {
+		t.Errorf("%q, %q", err.Message, err.Hint)
+	}
+}
+
 func TestReadOnlyDataDirectory(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() == 0 {

@@ -11,6 +11,9 @@ import (
 	"github.com/keyfob/keyfob/internal/store"
 )
 
+// ErrNoAccess says that this user may not read the files of a database, or not write them.
+var ErrNoAccess = errors.New("the file, those beside it that end with -wal and -shm, and the folder must be writable")
+
 var errForeign = errors.New("it is a database of another program")
 
 // primary returns SQLite's primary result code of err (https://sqlite.org/rescode.html), or 0.
@@ -43,7 +46,7 @@ func explain(path string, err error) error {
 	case lib.SQLITE_CORRUPT:
 		return unavailable(path, "the file is damaged", err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
-		return unavailable(path, "the file and its folder must be writable", err)
+		return fmt.Errorf("%w (%s): %w: %w", store.ErrUnavailable, path, ErrNoAccess, err)
 	case lib.SQLITE_FULL:
 		return unavailable(path, "the disk is full", err)
 	case lib.SQLITE_IOERR:

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/keyfob/keyfob/internal/store"
 )
 
 const ownerOnly fs.FileMode = 0o600
@@ -35,6 +37,8 @@ func prepareFile(path string) (string, error) {
 		return "", fmt.Errorf("database %s: %w", path, err)
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("database %s is not a file but %s", path, kindOf(info.Mode()))
+	case info.Mode().Perm()&0o200 == 0: // SQLite would open it to read, and give the -wal and -shm that it makes the same mode
+		return "", fmt.Errorf("%w: %s has mode %04o: %w", store.ErrUnavailable, path, info.Mode().Perm(), ErrNoAccess)
 	}
 	return path, nil
 }

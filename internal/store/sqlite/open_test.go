@@ -112,7 +112,21 @@ func TestReadOnlyFolder(t *testing.T) {
 		}
 	})
 	_, err := Open(t.Context(), path)
-	wantError(t, err, "the file and its folder must be writable")
+	wantError(t, err, ErrNoAccess.Error())
+}
+
+func TestReadOnlyFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyfob.db")
+	closed(t, path)
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), path)
+	wantError(t, err, ErrNoAccess.Error())
+	if left, err := filepath.Glob(path + "-*"); err != nil || left != nil {
+		t.Errorf("it left %v, %v", left, err) // read-only like the file, which they would stay when its mode is mended
+	}
 }
 
 func TestNewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
