@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyfob/keyfob/internal/cliutil"
+	"github.com/keyfob/keyfob/internal/store/sqlite"
 )
 
 // examined runs the doctor and returns the status of each check.
@@ -107,6 +108,47 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whoever runs it as another user than the service's is not told to restore a backup, or to move the log of revocations away.
+func TestDoctorOfWhatItMayNotRead(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	dir := newKept(t, []string{"one"}, func(*kept, string) {}).dir
+	names := map[string]string{databaseFile: "schema", masterFile: "keys", revocationsFile: "revocations"}
+	for name, check := range names {
+		path := filepath.Join(dir, name)
+		noError(t, os.Chmod(path, 0))
+		found, err := examined(t, dir, time.Now)
+		failure(t, err, "unsound", cliutil.ExitFailed)
+		if got := found[check]; got.Status != checkFail || got.Fix != asItsUser {
+			t.Errorf("%s: %+v", name, got)
+		}
+		noError(t, os.Chmod(path, 0o600))
+	}
+	noError(t, os.Chmod(dir, 0o600))
+	found, _ := examined(t, dir, time.Now)
+	noError(t, os.Chmod(dir, 0o700))
+	for _, check := range []string{"access", "schema", "revocations"} {
+		if got := found[check]; got.Status != checkFail || got.Fix != asItsUser || !strings.Contains(got.Detail, "permission denied") {
+			t.Errorf("%s: %+v", check, got)
+		}
+	}
+}
+
+// The same for root, as whom tests may run.
+func TestMend(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, sqlite.ErrNoAccess} {
+		if got := mend(err, "restore it"); got != asItsUser {
+			t.Errorf("%v: %q", err, got)
+		}
+	}
+	if got := mend(fs.ErrNotExist, "restore it"); got != "restore it" {
+		t.Errorf("%q", got)
 	}
 }
 

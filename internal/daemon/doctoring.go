@@ -48,6 +48,14 @@ func bad(check, status, fix, format string, args ...any) finding {
 	return finding{Check: check, Status: status, Detail: cliutil.Printable(fmt.Sprintf(format, args...)), Fix: fix}
 }
 
+// mend is what to do about err: what can't be looked at is not damaged, and nothing must be restored or moved away for it.
+func mend(err error, damaged string) string {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, sqlite.ErrNoAccess) {
+		return asItsUser
+	}
+	return damaged
+}
+
 func (d *doctor) modes() finding {
 	const check = "access"
 	names := []string{"", databaseFile, databaseFile + "-wal", databaseFile + "-shm", masterFile, pepperFile, revocationsFile}
@@ -67,7 +75,7 @@ func (d *doctor) modes() finding {
 			continue // what must be there is looked for by other checks
 		}
 		if err != nil {
-			return bad(check, checkFail, "name the data directory with --data-dir", "%s", err)
+			return bad(check, checkFail, mend(err, "name the data directory with --data-dir"), "%s", err)
 		}
 		if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 			return bad(check, checkFail, "chmod go= "+path, "%s is open to others (mode %04o)", path, info.Mode().Perm())
@@ -80,7 +88,7 @@ func (d *doctor) schema(ctx context.Context) finding {
 	const check = "schema"
 	db, err := sqlite.Inspect(ctx, d.dir.database())
 	if err != nil {
-		return bad(check, checkFail, "restore a backup: keyfob serve restore FILE", "%s", err)
+		return bad(check, checkFail, mend(err, "restore a backup: keyfob serve restore FILE"), "%s", err)
 	}
 	d.db = db
 	if db.Schema < db.Known {
@@ -110,15 +118,15 @@ func (d *doctor) material(ctx context.Context) finding {
 		key, err := d.dir.parseKey(name)
 		if err != nil {
 			d.inspected = err
-			return bad(check, checkFail, fix, "%s: %s", name, err)
+			return bad(check, checkFail, mend(err, fix), "%s: %s", name, err)
 		}
 		*into = key
 	}
 	if m.Others, d.inspected = d.dir.others(masterKind()); d.inspected != nil {
-		return bad(check, checkFail, fix, "%s", d.inspected)
+		return bad(check, checkFail, mend(d.inspected, fix), "%s", d.inspected)
 	}
 	if m.OtherPeppers, d.inspected = d.dir.others(pepperKind()); d.inspected != nil {
-		return bad(check, checkFail, fix, "%s", d.inspected)
+		return bad(check, checkFail, mend(d.inspected, fix), "%s", d.inspected)
 	}
 	d.inspection, d.inspected = core.Inspect(ctx, d.db, m)
 	if missing, ok := errors.AsType[*core.MissingMaterial](d.inspected); ok {
@@ -194,7 +202,8 @@ func (d *doctor) revocations() finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return bad(check, checkWarn, "start the service, which begins one, and make a backup", "there is no %s", revocationsFile)
 	case err != nil:
-		return bad(check, checkFail, "move it away, start the service, which begins another, and make a backup: earlier ones can't be restored safely", "%s", err)
+		const damaged = "move it away, start the service, which begins another, and make a backup: earlier ones can't be restored safely"
+		return bad(check, checkFail, mend(err, damaged), "%s", err)
 	}
 	return ok(check, "%d lines, whole", h.Tail().N)
 }

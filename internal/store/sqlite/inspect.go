@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -18,8 +19,11 @@ type Inspected struct {
 // Inspect opens a database that is there, also while others write to it, and changes nothing in it. A file that is no database of
 // Keyfob or of a schema that is too new (store.ErrNewerSchema) is refused. Rows can be read unless Schema is below Known.
 func Inspect(ctx context.Context, path string) (*Inspected, error) {
-	if size(path) == 0 { // SQLite would make one
-		return nil, fmt.Errorf("database %s: %w", path, os.ErrNotExist)
+	switch info, err := os.Stat(path); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("database %w", err)
+	case err != nil || info.Size() == 0: // SQLite would make one
+		return nil, fmt.Errorf("database %s: %w", path, fs.ErrNotExist)
 	}
 	if err := probe(ctx, path); err != nil {
 		return nil, explain(path, err)
