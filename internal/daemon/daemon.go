@@ -71,6 +71,18 @@ func (d *domain) close(ctx context.Context) error {
 	return errors.Join(d.core.Close(ctx), d.store.Close())
 }
 
+// notStopped is an error at the end of a service that was told to stop: it is no cancellation, as which it would be reported else.
+func notStopped(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cliutil.Error{
+		Code: "stop-failed", Exit: cliutil.ExitFailed, Err: err,
+		Message: "the service did not stop in order: " + cliutil.Printable(err.Error()),
+		Hint:    "look at disk and data directory: what keys were used for in the last seconds may be lost, nothing else is",
+	}
+}
+
 // checkClock refuses a clock that was never set: keys and sessions would be born expired, or live for decades.
 func checkClock(now time.Time) error {
 	if now.Year() >= 2020 {

@@ -166,5 +166,10 @@ func (d dataDir) announce(doc serviceDoc) (remove func() error, err error) {
 	if err := atomicfile.Write(d.file(serviceFile), append(text, '\n'), 0o600); err != nil {
 		return nil, d.unusable(err)
 	}
-	return func() error { return os.Remove(d.file(serviceFile)) }, nil
+	return func() error {
+		if err := os.Remove(d.file(serviceFile)); !errors.Is(err, fs.ErrNotExist) {
+			return notStopped(err)
+		}
+		return nil
+	}, nil
 }

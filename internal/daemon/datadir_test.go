@@ -312,3 +312,24 @@ func TestAStaleServiceFileIsNoService(t *testing.T) {
 		t.Errorf("service.json is still there: %v", err)
 	}
 }
+
+// What goes wrong at the end is told: as the context has ended, it would pass for a cancellation.
+func TestAServiceFileThatIsInTheWayAtTheEnd(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	file := filepath.Join(dir, serviceFile)
+	r := start(t, dir, nil)
+	noError(t, os.Remove(file))
+	r.end() // it is gone, which is what was wanted
+	r = start(t, dir, nil)
+	noError(t, errors.Join(os.Remove(file), os.MkdirAll(filepath.Join(file, "x"), 0o700)))
+	r.stop()
+	select {
+	case err := <-r.done:
+		if got := failure(t, err, "stop-failed", cliutil.ExitFailed); !strings.Contains(got.Message, file) {
+			t.Errorf("%q", got.Message)
+		}
+	case <-time.After(wait):
+		t.Fatalf("it did not stop:\n%s", r.log)
+	}
+}

@@ -86,7 +86,7 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.close(ctx)) }()
+	defer func() { err = errors.Join(err, notStopped(d.close(ctx))) }()
 
 	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, metrics: metrics, pair: pair, public: public, delay: opts.drainDelay(), log: log})
 }
