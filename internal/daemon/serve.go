@@ -44,6 +44,11 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if pair == nil && !signal.Ignored(syscall.SIGHUP) { // it is ignored under nohup
+		var forget func()
+		ctx, forget = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer forget()
+	}
 	if opts.ExitWithParent {
 		go func() { // ends with In; nothing else ends a read
 			_, _ = io.Copy(io.Discard, opts.In)

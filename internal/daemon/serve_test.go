@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,5 +200,18 @@ func TestOutThatIsGone(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(opts.DataDir, "service.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("service.json is still there: %v", err)
+	}
+}
+
+// TestHangUp stops in order, so that what keys were used for is written. It is not parallel: SIGHUP is the process's.
+func TestHangUp(t *testing.T) {
+	dir := privateDir(t)
+	r := start(t, dir, nil)
+	self, err := os.FindProcess(os.Getpid())
+	noError(t, err)
+	noError(t, self.Signal(syscall.SIGHUP))
+	r.ended()
+	if _, err := os.Stat(filepath.Join(dir, serviceFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it did not stop in order: %v", err)
 	}
 }
