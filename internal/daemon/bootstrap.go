@@ -33,6 +33,9 @@ type BootstrapOptions struct {
 // bootstrapRun makes sure that the org and its owner exist, signs the owner in and writes the session to Out as JSON. It
 // works beside a serving process on the same data directory.
 func bootstrapRun(ctx context.Context, opts *BootstrapOptions) error {
+	if opts.OrgSlug == "" { // not sooner made than asked for
+		return cliutil.UsageError("--org is required")
+	}
 	return withDomain(ctx, opts.DataDir, opts.Database, opts.ErrOut, opts.Now, func(ctx context.Context, _ dataDir, c *core.Service) error {
 		org, user, err := c.Bootstrap(ctx, core.Bootstrap{
 			OrgSlug: opts.OrgSlug, OrgName: opts.OrgName, UserName: opts.UserName, Email: opts.Email,

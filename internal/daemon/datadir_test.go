@@ -62,6 +62,23 @@ func TestFilesInTheWayAreNamed(t *testing.T) {
 	}
 }
 
+// A slip of the pen makes no second service, with keys of its own, where nobody looks for one.
+func TestNoDataDirectoryIsMadeByASlip(t *testing.T) {
+	t.Parallel()
+	dir := privateDir(t)
+	err := bootstrapRun(t.Context(), &BootstrapOptions{DataDir: dir, UserName: "ada", Out: io.Discard, ErrOut: io.Discard, Now: time.Now})
+	if got := failure(t, err, "usage", cliutil.ExitUsage); got.Message != "--org is required" {
+		t.Errorf("%q", got.Message)
+	}
+	err = setupLinkRun(t.Context(), &SetupLinkOptions{
+		DataDir: dir, Email: "ada@example.com", PublicURL: "https://keys.example.com", Out: io.Discard, ErrOut: io.Discard, Now: time.Now,
+	})
+	failure(t, err, "database-missing", cliutil.ExitNotFound)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
+	}
+}
+
 // What can't be looked at is not taken for missing.
 func TestDatabasesThatCannotBeReached(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,11 @@ func setupLinkRun(ctx context.Context, opts *SetupLinkOptions) error {
 	if opts.Email == "" {
 		return cliutil.UsageError("--email is required")
 	}
+	if opts.Database == "" { // no account is in a database that is yet to be made
+		if _, err := existingDataDir(opts.DataDir); err != nil {
+			return err
+		}
+	}
 	return withDomain(ctx, opts.DataDir, opts.Database, opts.ErrOut, opts.Now, func(ctx context.Context, dir dataDir, c *core.Service) error {
 		public, err := dir.publicURL(opts.PublicURL)
 		if err != nil {
