@@ -38,6 +38,9 @@ func readConfig(path string, all []setting) (map[string]entry, error) {
 		return nil, nil
 	case err != nil:
 		reason := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
+		if n := indentedByTab(doc); n > 0 { // what YAML's reader says of it names neither
+			return nil, configError(fmt.Sprintf("%s:%d", path, n), "begins with a tab", "take it away: YAML has no tabs before a name", err)
+		}
 		return nil, configError(path, "is no YAML: "+reason, "it holds lines such as `listen: 127.0.0.1:7420`", err)
 	}
 	if !errors.Is(dec.Decode(&more), io.EOF) {
@@ -68,6 +71,18 @@ func readConfig(path string, all []setting) (map[string]entry, error) {
 		lines[s.name], entries[s.name] = key.Line, entry{"file " + at, values}
 	}
 	return entries, nil
+}
+
+// indentedByTab is the number of the first line that begins with a tab, after spaces or not; 0: there is none.
+func indentedByTab(doc []byte) int {
+	n := 0
+	for line := range bytes.Lines(doc) {
+		n++
+		if bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("\t")) {
+			return n
+		}
+	}
+	return 0
 }
 
 // named finds the option that a config file calls name.

@@ -91,6 +91,7 @@ func TestBadOptions(t *testing.T) {
 		"alias":           {file: "listen: &a 127.0.0.1:1\nmcp_name: *a\n", want: []string{":2", "mcp_name"}},
 		"a list":          {file: "- listen\n", want: []string{"options by name"}},
 		"no YAML":         {file: "listen: 'x\n", want: []string{"is no YAML"}},
+		"a tab":           {file: "mcp_name: a\n\tlisten: x\n", want: []string{"keyfobd.yaml:2 begins with a tab"}},
 		"two documents":   {file: "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:1\n", want: []string{"more than one document"}},
 		"flag only":       {file: "exit_with_parent: true\n", want: []string{"can't set", "--exit-with-parent"}},
 		"bad value":       {file: "# c\nlisten: nonsense\n", want: []string{"keyfobd.yaml:2, listen", "host:port"}},
