@@ -174,7 +174,7 @@ func (l *lease) renew(ctx context.Context, woken bool) error {
 	if !woken && l.seen >= 0 {
 		same, err := l.fleet.same(ctx, *l.id.Load(), l.seen)
 		if same {
-			l.until.Store(int64(began + leaseFor))
+			l.have(began)
 		}
 		if same || err != nil {
 			return err
@@ -197,9 +197,14 @@ func (l *lease) renew(ctx context.Context, woken bool) error {
 	}
 	l.counts.applied(l.seen, reached)
 	l.seen = reached
+	l.have(began)
+	return nil
+}
+
+// have begins the lease that a renewal, begun then, has got.
+func (l *lease) have(began time.Duration) {
 	l.counts.last.Store(int64(began))
 	l.until.Store(int64(began + leaseFor))
-	return nil
 }
 
 // leave gives the lease back, so that nobody waits for it.
