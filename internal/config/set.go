@@ -50,7 +50,7 @@ func SetOption(dir, name, value string) error {
 
 func writeFile(path string, doc []byte, mode fs.FileMode) error {
 	if err := atomicfile.Write(path, doc, mode); err != nil {
-		return &Error{Usage: true, Msg: fmt.Sprintf("%s can't be written: %s", path, oneLine(err)), Hint: "set KEYFOB_CONFIG_DIR to a folder you can write", err: err}
+		return &Error{Msg: fmt.Sprintf("%s can't be written: %s", path, oneLine(err)), Hint: "set KEYFOB_CONFIG_DIR to a folder you can write", err: err}
 	}
 	return nil
 }
