@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,10 +141,8 @@ func (c *Config) checkFile(path string) error {
 				Hint: "a file may set: " + strings.Join(fileOptions(), ", "),
 			}
 		}
-		if o.Bool {
-			if _, err := strconv.ParseBool(c.v.GetString(key)); err != nil {
-				return badBool(fmt.Sprintf("%s in %s", key, path), c.v.GetString(key))
-			}
+		if err := o.check(fmt.Sprintf("%s in %s", key, path), c.v.GetString(key)); err != nil {
+			return err
 		}
 		c.origins[key] = OriginFile
 	}
@@ -177,10 +176,8 @@ func (c *Config) override(p Params) error {
 		if value == "" {
 			continue
 		}
-		if o.Bool {
-			if _, err := strconv.ParseBool(value); err != nil {
-				return asUsage(badBool(o.Env, value))
-			}
+		if err := o.check(o.Env, value); err != nil {
+			return asUsage(err)
 		}
 		c.v.Set(o.Name, value)
 		c.origins[o.Name] = OriginEnv
@@ -188,8 +185,17 @@ func (c *Config) override(p Params) error {
 	return nil
 }
 
-func badBool(where, value string) *Error {
-	return &Error{Msg: fmt.Sprintf("%s is %q, which is neither true nor false", where, value), Hint: "use true or false"}
+// check refuses a value that the option can't have; where names who gave it.
+func (o Option) check(where, value string) *Error {
+	if o.Bool {
+		if _, err := strconv.ParseBool(value); err != nil {
+			return &Error{Msg: fmt.Sprintf("%s is %q, which is neither true nor false", where, value), Hint: "use true or false"}
+		}
+	}
+	if len(o.Values) > 0 && !slices.Contains(o.Values, value) {
+		return &Error{Msg: fmt.Sprintf("%s can't be %q", where, value), Hint: "use one of " + strings.Join(o.Values, ", ")}
+	}
+	return nil
 }
 
 func asUsage(err *Error) *Error {

@@ -109,6 +109,8 @@ func TestBrokenConfiguration(t *testing.T) {
 		"a typo":                {func(w *world) { w.file("ouput: json\n") }, `sets "ouput"`},
 		"no boolean":            {func(w *world) { w.file("no_input: maybe\n") }, "neither true nor false"},
 		"env no boolean":        {func(w *world) { w.env["KEYFOB_NO_INPUT"] = "maybe" }, "KEYFOB_NO_INPUT is \"maybe\""},
+		"no format":             {func(w *world) { w.file("output: xml\n") }, "config.yaml can't be \"xml\""},
+		"env no format":         {func(w *world) { w.env["KEYFOB_OUTPUT"] = "xml" }, "KEYFOB_OUTPUT can't be \"xml\""},
 		"no HOME":               {func(w *world) { w.env = nil }, "HOME is not set"},
 		"relative HOME":         {func(w *world) { w.env = map[string]string{"HOME": "x"} }, "not an absolute path"},
 		"relative XDG, no HOME": {func(w *world) { w.env = map[string]string{"XDG_CONFIG_HOME": "x"} }, "HOME is not set"},

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -66,16 +65,11 @@ func checkOption(name, value string) error {
 		}
 		return e
 	}
-	o := Options()[i]
-	switch {
-	case o.Bool:
-		if _, err := strconv.ParseBool(value); err != nil {
-			return asUsage(badBool(name, value))
-		}
-	case len(o.Values) > 0 && !slices.Contains(o.Values, value):
-		return &Error{Usage: true, Msg: fmt.Sprintf("%s can't be %q", name, value), Hint: "use one of " + strings.Join(o.Values, ", ")}
-	case name == OptContext:
+	if name == OptContext {
 		return CheckName(value)
+	}
+	if err := Options()[i].check(name, value); err != nil {
+		return asUsage(err)
 	}
 	return nil
 }
