@@ -18,6 +18,9 @@ type IOStreams struct {
 	OutTTY bool
 	ErrTTY bool
 
+	// OutNowhere says that Out was closed before the process began, though writing to it succeeds; nil: it was not.
+	OutNowhere func() bool
+
 	// ReadPassword reads a line of a terminal that does not show it; nil: In is none.
 	ReadPassword func() ([]byte, error)
 	// RestoreTerminal undoes what a ReadPassword that was given up left behind; nil with it.
@@ -29,9 +32,10 @@ func SystemStreams() *IOStreams {
 	stdin := int(os.Stdin.Fd())
 	s := &IOStreams{
 		In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr,
-		InTTY:  term.IsTerminal(stdin),
-		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
-		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		OutNowhere: leadsNowhere,
+		InTTY:      term.IsTerminal(stdin),
+		OutTTY:     term.IsTerminal(int(os.Stdout.Fd())),
+		ErrTTY:     term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if !s.InTTY {
 		return s

@@ -87,6 +87,17 @@ func (o *Output) ObjectLine(v any) error {
 	return err
 }
 
+// TakesSecret fails where a secret that is made to be printed would be lost. It is asked before there is one.
+func (o *Output) TakesSecret() error {
+	if o.IO.OutNowhere == nil || !o.IO.OutNowhere() {
+		return nil
+	}
+	return &Error{
+		Code: "output-closed", Exit: ExitFailed, Message: "stdout leads nowhere, so the secret would be lost",
+		Hint: "let stdout go to a pipe or a file",
+	}
+}
+
 // Line writes one line of payload.
 func (o *Output) Line(format string, args ...any) error {
 	_, err := fmt.Fprintf(o.IO.Out, format+"\n", args...)

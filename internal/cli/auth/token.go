@@ -67,6 +67,9 @@ func tokenRun(ctx context.Context, opts *TokenOptions) error {
 		}
 		return opts.Out.Line("%s", session.Token.Reveal())
 	}
+	if err := opts.Out.TakesSecret(); err != nil {
+		return err
+	}
 	org, err := session.SelectOrg(ctx)
 	if err != nil {
 		return err

@@ -61,6 +61,11 @@ func createRun(ctx context.Context, opts *CreateOptions) error {
 	if err != nil {
 		return err
 	}
+	if opts.SecretFile == "" {
+		if err := opts.Out.TakesSecret(); err != nil {
+			return err
+		}
+	}
 	at, err := cliutil.OpenOrg(ctx, opts.Session)
 	if err != nil {
 		return err
@@ -122,7 +127,7 @@ func notWritten(key api.Key, err error) error {
 	}
 	hint := "print it: keyfob keys reveal " + key.ID
 	if !key.Recoverable {
-		hint = "its secret is kept nowhere: delete the key with `keyfob keys delete " + key.ID + " --yes` and make it again"
+		hint = "its secret is kept nowhere: give it another with `keyfob keys rotate " + key.ID + " --retire now`"
 	}
 	return &cliutil.Error{
 		Code: "secret-not-written", Exit: cliutil.ExitFailed, Err: err, Hint: hint,

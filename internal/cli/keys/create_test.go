@@ -32,7 +32,7 @@ func TestCreateSaysThatAKeyIsThere(t *testing.T) {
 	}{
 		{"text", cliutil.FormatTable, true, "print it: keyfob keys reveal key_1"},
 		{"json", cliutil.FormatJSON, true, "print it: keyfob keys reveal key_1"},
-		{"kept nowhere", cliutil.FormatTable, false, "its secret is kept nowhere: delete the key with `keyfob keys delete key_1 --yes` and make it again"},
+		{"kept nowhere", cliutil.FormatTable, false, "its secret is kept nowhere: give it another with `keyfob keys rotate key_1 --retire now`"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -83,6 +83,11 @@ func newRun(opts *RotateOptions) (run *rotation.Run, prints bool, err error) {
 	if prints && opts.Wait && opts.Out.Structured() {
 		return nil, false, cliutil.UsageError("with --wait the secret would be printed at the end only: name a sink other than stdout")
 	}
+	if prints {
+		if err := opts.Out.TakesSecret(); err != nil {
+			return nil, false, err
+		}
+	}
 	run = &rotation.Run{
 		Key: opts.Key, Sinks: sinks, Grace: opts.Grace, OnUse: opts.OnUse, Quiet: opts.Quiet, Activate: opts.Activate,
 		Emergency: opts.Emergency,
