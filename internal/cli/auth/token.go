@@ -87,14 +87,26 @@ func tokenRun(ctx context.Context, opts *TokenOptions) error {
 		return err
 	}
 	if opts.Out.Structured() {
-		return opts.Out.Object(api.TokenCreated{Session: made, Token: token.Reveal()})
+		return notWritten(made, opts.Out.Object(api.TokenCreated{Session: made, Token: token.Reveal()}))
 	}
 	if err := opts.Out.Line("%s", token.Reveal()); err != nil {
-		return err
+		return notWritten(made, err)
 	}
 	opts.Out.Note("It ends at %s; end it before with: keyfob auth logout --session %s", cliutil.Stamp(&made.ExpiresAt), cliutil.Printable(made.ID))
 	opts.Out.Note("Set KEYFOB_TOKEN to it and KEYFOB_URL to %s; it is not shown again.", session.Ref.Origin)
 	return nil
+}
+
+// notWritten says that the session is there though nobody has its token: the same command again would find its name taken.
+func notWritten(made api.Session, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cliutil.Error{
+		Code: "secret-not-written", Exit: cliutil.ExitFailed, Err: err,
+		Message: "the token " + cliutil.Quoted(made.Name) + " was made, but it could not be written: " + err.Error(),
+		Hint:    "end it, and make it again: keyfob auth logout --session " + made.ID,
+	}
 }
 
 // words makes the values of a table what completion offers.
