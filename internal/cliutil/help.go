@@ -53,7 +53,7 @@ func commands(cmd *cobra.Command, group string) string {
 	var b strings.Builder
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() && c.GroupID == group {
-			fmt.Fprintf(&b, "%-*s  %s\n", cmd.NamePadding(), c.Name(), c.Short)
+			fmt.Fprintf(&b, "%-*s  %s\n", c.NamePadding(), c.Name(), c.Short)
 		}
 	}
 	return b.String()

@@ -54,8 +54,8 @@ whole, or not at all.
 
 It holds no key that opens it. Keep master.key and pepper.key in another place: who has all three has every secret. What is
 revoked later is in revocations.log in the data directory; copy that file often, and give it to the restore.`,
-		Example: `$ keyfob serve backup /backup/keyfob.bak
-$ keyfob serve backup --data-dir /var/lib/keyfob --force /backup/keyfob.bak`,
+		Example: `$ keyfobd backup /backup/keyfob.bak
+$ keyfobd backup --data-dir /var/lib/keyfob --force /backup/keyfob.bak`,
 		Args: cliutil.ExactArgs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out, err := f.Output()

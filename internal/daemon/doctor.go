@@ -45,7 +45,7 @@ func newCmdDoctor(f *cliutil.Factory, runF func(context.Context, *DoctorOptions)
 		Short: "Look through a data directory, also while it is served",
 		Long: `Look through a data directory, also while it is served, and change nothing: a line for each check, and how to mend what is wrong.
 The exit code is 1 if a check fails.`,
-		Example: "$ keyfob serve doctor\n$ keyfob serve doctor --data-dir /var/lib/keyfob -o json",
+		Example: "$ keyfobd doctor\n$ keyfobd doctor --data-dir /var/lib/keyfob -o json",
 		Args:    cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out, err := f.Output()

@@ -88,7 +88,7 @@ func (d *doctor) schema(ctx context.Context) finding {
 	const check = "schema"
 	db, err := sqlite.Inspect(ctx, d.dir.database())
 	if err != nil {
-		return bad(check, checkFail, mend(err, "restore a backup: keyfob serve restore FILE"), "%s", err)
+		return bad(check, checkFail, mend(err, "restore a backup: keyfobd restore FILE"), "%s", err)
 	}
 	d.db = db
 	if db.Schema < db.Known {
@@ -99,7 +99,7 @@ func (d *doctor) schema(ctx context.Context) finding {
 
 func (d *doctor) integrity(ctx context.Context) finding {
 	if err := d.db.Sound(ctx); err != nil {
-		return bad("integrity", checkFail, "restore a backup: keyfob serve restore FILE", "%s", err)
+		return bad("integrity", checkFail, "restore a backup: keyfobd restore FILE", "%s", err)
 	}
 	return ok("integrity", "every page and reference is sound")
 }
@@ -149,7 +149,7 @@ func (d *doctor) peppers(ctx context.Context) finding {
 	}
 	all, err := core.InspectPeppers(ctx, d.db, d.now())
 	if err != nil {
-		return bad(check, checkFail, "restore a backup: keyfob serve restore FILE", "%s", err)
+		return bad(check, checkFail, "restore a backup: keyfobd restore FILE", "%s", err)
 	}
 	needs := []string{all[0].ID}
 	for _, p := range all[1:] {

@@ -63,7 +63,7 @@ func (d dataDir) checkDatabase() error {
 	return &cliutil.Error{
 		Code: "database-missing", Exit: cliutil.ExitFailed, Err: err,
 		Message: fmt.Sprintf("%s is %s, but %s beside it is of a service that had one", d.database(), what, keys[0]),
-		Hint: "mount its volume, or restore a backup: keyfob serve restore FILE; to begin anew and lose every key, move " +
+		Hint: "mount its volume, or restore a backup: keyfobd restore FILE; to begin anew and lose every key, move " +
 			strings.Join(remove, ", ") + " away",
 	}
 }

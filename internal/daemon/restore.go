@@ -37,8 +37,8 @@ func newCmdRestore(f *cliutil.Factory, runF func(context.Context, *RestoreOption
 
 What was revoked after the backup must not open again: the log of revocations is replayed, and without one that reaches back to the
 backup the restore is refused, unless --accept-resurrection is given.`,
-		Example: `$ keyfob serve restore /backup/keyfob.bak --data-dir /var/lib/keyfob-new --keys-from /safe/keyfob --revocations /backup/revocations.log
-$ keyfob serve restore /backup/keyfob.bak --data-dir /var/lib/keyfob --force`,
+		Example: `$ keyfobd restore /backup/keyfob.bak --data-dir /var/lib/keyfob-new --keys-from /safe/keyfob --revocations /backup/revocations.log
+$ keyfobd restore /backup/keyfob.bak --data-dir /var/lib/keyfob --force`,
 		Args: cliutil.ExactArgs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out, err := f.Output()

@@ -59,7 +59,7 @@ func readNote(ctx context.Context, file string) (note backupNote, err error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		e.Exit = cliutil.ExitNotFound
+		e.Exit, e.Hint = cliutil.ExitNotFound, "name the FILE that a backup has written"
 	case errors.Is(err, store.ErrNewerSchema):
 		e.Code, e.Hint = "newer-schema", "restore it with the version of keyfobd that made it, or a newer one"
 	}

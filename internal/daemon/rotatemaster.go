@@ -37,7 +37,7 @@ The old key is kept beside the new one, in a file with its id: backups from befo
 
 Replicas on a --database need the file of the new key before it is used: the first run makes it and changes nothing else, and the next,
 with --copied, uses it.`,
-		Example: `$ keyfob serve rotate-master-key --data-dir /var/lib/keyfob
+		Example: `$ keyfobd rotate-master-key --data-dir /var/lib/keyfob
 $ keyfobd rotate-master-key --data-dir /var/lib/keyfob --database postgres://keyfob@db.example.com/keyfob --copied`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

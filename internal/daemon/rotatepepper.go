@@ -44,7 +44,7 @@ old pepper go once nothing needs it. To begin with another while that is so, giv
 
 Replicas on a --database need the file of the new pepper before it is used: the first run makes it and changes nothing else, and the
 next, with --copied, uses it.`,
-		Example: `$ keyfob serve rotate-pepper --data-dir /var/lib/keyfob
+		Example: `$ keyfobd rotate-pepper --data-dir /var/lib/keyfob
 $ keyfobd rotate-pepper --data-dir /var/lib/keyfob --database postgres://keyfob@db.example.com/keyfob --copied`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
