@@ -47,6 +47,11 @@ func resolve(opts *ServeOptions, flags *pflag.FlagSet, env func(string) string) 
 		}
 		origins[s.name] = place
 	}
+	if opts.Config == "" && flags.Changed("config") { // --config "$FILE" of a script in which it is not set
+		e := cliutil.UsageError("--config names no file")
+		e.Hint = "name one, or leave the flag out"
+		return nil, e
+	}
 	if opts.Config != "" {
 		if err := fromFile(opts.Config, all, flags, origins); err != nil {
 			return nil, err

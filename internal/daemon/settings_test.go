@@ -128,6 +128,10 @@ func TestBadOptions(t *testing.T) {
 			}
 		})
 	}
+	_, err := parsed(t, nil, "--config", "")
+	if text := cliutil.Describe(err); err == nil || text.Exit != cliutil.ExitUsage || text.Message != "--config names no file" {
+		t.Errorf("an empty --config: %v", err)
+	}
 	for _, file := range []string{"", "# nothing\n", "---\n", "listen: 127.0.0.1:1\n...\n"} {
 		if _, err := parsed(t, nil, "--config", configFile(t, file)); err != nil {
 			t.Errorf("%q: %v", file, err)
