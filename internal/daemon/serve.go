@@ -42,13 +42,8 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	}
 	// A log that nobody reads any more must not end the service before it has stopped in order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := untilHangUp(ctx, pair)
 	defer stop()
-	if pair == nil && !signal.Ignored(syscall.SIGHUP) { // it is ignored under nohup
-		var forget func()
-		ctx, forget = signal.NotifyContext(ctx, syscall.SIGHUP)
-		defer forget()
-	}
 	if opts.ExitWithParent {
 		go func() { // ends with In; nothing else ends a read
 			_, _ = io.Copy(io.Discard, opts.In)
@@ -94,6 +89,14 @@ func serveRun(ctx context.Context, opts *ServeOptions) (err error) {
 	defer func() { err = errors.Join(err, notStopped(d.close(ctx))) }()
 
 	return serveDomain(ctx, opts, service{dir: dir, domain: d, listener: listener, metrics: metrics, pair: pair, public: public, delay: opts.drainDelay(), log: log})
+}
+
+// untilHangUp is ctx, which SIGHUP ends, too, unless it has the pair read anew or is ignored, as under nohup.
+func untilHangUp(ctx context.Context, pair *certificate) (context.Context, context.CancelFunc) {
+	if pair != nil || signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // service is what serves: all parts open, nothing said to anybody yet.
