@@ -58,7 +58,10 @@ func newOutput(io *IOStreams, env func(string) string, format string, quiet, noI
 }
 
 // Structured says that the payload must be one JSON or YAML object.
-func (o *Output) Structured() bool { return o.Format == FormatJSON || o.Format == FormatYAML }
+func (o *Output) Structured() bool { return o.Format.Structured() }
+
+// Structured is Output.Structured of this format.
+func (f Format) Structured() bool { return f == FormatJSON || f == FormatYAML }
 
 // Object writes v, whose shape is its JSON shape, as JSON or YAML.
 func (o *Output) Object(v any) error {

@@ -28,7 +28,7 @@ type BackupOptions struct {
 	DataDir string
 	File    string
 	Force   bool // take the place of a file that is there
-	JSON    bool
+	Format  cliutil.Format
 	Version string
 
 	Out    io.Writer
@@ -62,7 +62,7 @@ $ keyfobd backup --data-dir /var/lib/keyfob --force /backup/keyfob.bak`,
 			if err != nil {
 				return err
 			}
-			opts.JSON, opts.File = out.Structured(), args[0]
+			opts.Format, opts.File = out.Format, args[0]
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
@@ -130,13 +130,13 @@ func backupRun(ctx context.Context, opts *BackupOptions) (err error) {
 }
 
 func (opts *BackupOptions) say(file string, size int64, note backupNote) error {
-	if opts.JSON {
+	if opts.Format.Structured() {
 		type doc struct {
 			File  string `json:"file"`
 			Bytes int64  `json:"bytes"`
 			backupNote
 		}
-		return writeJSON(opts.Out, struct {
+		return writeObject(opts.Out, opts.Format, struct {
 			Backup doc `json:"backup"`
 		}{doc{file, size, note}})
 	}
@@ -146,13 +146,8 @@ func (opts *BackupOptions) say(file string, size int64, note backupNote) error {
 	return errors.Join(err, err2)
 }
 
-func writeJSON(out io.Writer, doc any) error {
-	text, err := json.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
-	}
-	_, err = out.Write(append(text, '\n'))
-	return err
+func writeObject(out io.Writer, f cliutil.Format, doc any) error {
+	return (&cliutil.Output{Format: f, IO: &cliutil.IOStreams{Out: out}}).Object(doc)
 }
 
 // existingDataDir is a data directory with a database, which is not made.

@@ -147,7 +147,7 @@ func TestWhatIsRevokedAfterABackupStaysRevoked(t *testing.T) { //nolint:tparalle
 	t.Run("in place", func(t *testing.T) {
 		opts := restoreOptions(k.file, k.dir)
 		failure(t, restoreRun(t.Context(), opts), "data-dir-not-empty", cliutil.ExitConflict)
-		opts.Force, opts.JSON = true, true
+		opts.Force, opts.Format = true, cliutil.FormatJSON
 		var out bytes.Buffer
 		opts.Out = &out
 		noError(t, restoreRun(t.Context(), opts))
@@ -279,7 +279,7 @@ func TestABackupTakesNoOtherFilesPlace(t *testing.T) {
 	failure(t, backupRun(t.Context(), backupOptions(k.dir, filepath.Join(t.TempDir(), "no", "x.bak"))), "file-not-written", cliutil.ExitFailed)
 	failure(t, backupRun(t.Context(), backupOptions(privateDir(t), k.file+"2")), "database-missing", cliutil.ExitNotFound)
 	opts := backupOptions(k.dir, k.file)
-	opts.Force, opts.JSON = true, true
+	opts.Force, opts.Format = true, cliutil.FormatJSON
 	var out bytes.Buffer
 	opts.Out = &out
 	noError(t, backupRun(t.Context(), opts))

@@ -17,7 +17,7 @@ const doctorTimeout = 10 * time.Minute
 // DoctorOptions is all that doctorRun needs.
 type DoctorOptions struct {
 	DataDir string
-	JSON    bool
+	Format  cliutil.Format
 
 	Out io.Writer
 	Now func() time.Time
@@ -52,7 +52,7 @@ The exit code is 1 if a check fails.`,
 			if err != nil {
 				return err
 			}
-			opts.JSON = out.Structured()
+			opts.Format = out.Format
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
@@ -94,8 +94,8 @@ func doctorRun(ctx context.Context, opts *DoctorOptions) error {
 }
 
 func (opts *DoctorOptions) say(found []finding, ok bool) error {
-	if opts.JSON {
-		return writeJSON(opts.Out, struct {
+	if opts.Format.Structured() {
+		return writeObject(opts.Out, opts.Format, struct {
 			OK     bool      `json:"ok"`
 			Checks []finding `json:"checks"`
 		}{ok, found})

@@ -20,7 +20,7 @@ import (
 func examined(t *testing.T, dir string, now func() time.Time) (map[string]finding, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := doctorRun(t.Context(), &DoctorOptions{DataDir: dir, JSON: true, Out: &out, Now: now})
+	err := doctorRun(t.Context(), &DoctorOptions{DataDir: dir, Format: cliutil.FormatJSON, Out: &out, Now: now})
 	var doc struct {
 		OK     bool
 		Checks []finding

@@ -21,7 +21,7 @@ type RestoreOptions struct {
 	Revocations string // log; empty: DataDir's own
 	Force       bool   // set a database that is there aside
 	Accept      bool   // that what was revoked since may open again
-	JSON        bool
+	Format      cliutil.Format
 
 	Out    io.Writer
 	ErrOut io.Writer
@@ -45,7 +45,7 @@ $ keyfobd restore /backup/keyfob.bak --data-dir /var/lib/keyfob --force`,
 			if err != nil {
 				return err
 			}
-			opts.JSON, opts.File = out.Structured(), args[0]
+			opts.Format, opts.File = out.Format, args[0]
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func restoreRun(ctx context.Context, opts *RestoreOptions) (err error) {
 }
 
 func (r *restore) say() error {
-	if r.opts.JSON {
+	if r.opts.Format.Structured() {
 		type doc struct {
 			DataDir  string    `json:"data_dir"`
 			MadeAt   time.Time `json:"made_at"`
@@ -106,7 +106,7 @@ func (r *restore) say() error {
 		if r.history != nil {
 			d.Replayed = &r.replayed
 		}
-		return writeJSON(r.opts.Out, struct {
+		return writeObject(r.opts.Out, r.opts.Format, struct {
 			Restore doc `json:"restore"`
 		}{d})
 	}

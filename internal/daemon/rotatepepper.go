@@ -23,7 +23,7 @@ type RotatePepperOptions struct {
 	Copied   bool   // every replica has the file of the pepper that was made
 	Another  bool   // begin, though an older pepper is needed still
 	Forget   bool   // let an older pepper go though retired secrets are under it
-	JSON     bool
+	Format   cliutil.Format
 
 	Out    io.Writer
 	ErrOut io.Writer // the log
@@ -52,7 +52,7 @@ $ keyfobd rotate-pepper --data-dir /var/lib/keyfob --database postgres://keyfob@
 			if err != nil {
 				return err
 			}
-			opts.JSON = out.Structured()
+			opts.Format = out.Format
 			if opts.DataDir, err = chooseDataDir(f, opts.DataDir); err != nil {
 				return err
 			}
@@ -181,8 +181,8 @@ func (r *pepperRotation) doc(id string) pepperDoc {
 }
 
 func (r *pepperRotation) sayPrepared(opts *RotatePepperOptions) error {
-	if opts.JSON {
-		return writeJSON(opts.Out, struct {
+	if opts.Format.Structured() {
+		return writeObject(opts.Out, opts.Format, struct {
 			Prepared pepperDoc `json:"prepared"`
 		}{r.doc(r.prepared)})
 	}
@@ -195,8 +195,8 @@ func (r *pepperRotation) say(ctx context.Context, opts *RotatePepperOptions) err
 	if err != nil {
 		return err
 	}
-	if opts.JSON {
-		err = writeJSON(opts.Out, r.rotated(all))
+	if opts.Format.Structured() {
+		err = writeObject(opts.Out, opts.Format, r.rotated(all))
 	} else {
 		_, err = io.WriteString(opts.Out, r.text(all, opts.Now()))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -128,11 +129,13 @@ func TestAnOldPepperGoes(t *testing.T) {
 	}
 	nextDay := func() time.Time { return time.Now().Add(26 * time.Hour) }
 	later := func(o *RotatePepperOptions) { o.Now = nextDay }
-	said, err = rotatePepper(t, k.dir, func(o *RotatePepperOptions) { o.JSON = true })
+	said, err = rotatePepper(t, k.dir, func(o *RotatePepperOptions) { o.Format = cliutil.FormatJSON })
 	noError(t, err)
 	want = `^\{"pepper":\{"id":"[0-9a-f]{16}","file":"[^"]+/pepper-[0-9a-f]{16}\.key"\},"moved":0,"needed":\[\{"id":"` + core.PepperID(old) +
-		`","file":"[^"]+","kept_until":"[^"]+Z","uses":\{"secret":1,"session":1\}\}\],"dropped":\[\]\}\n$`
-	if !regexp.MustCompile(want).MatchString(said) {
+		`","file":"[^"]+","kept_until":"[^"]+Z","uses":\{"secret":1,"session":1\}\}\],"dropped":\[\]\}$`
+	var line bytes.Buffer
+	noError(t, json.Compact(&line, []byte(said)))
+	if !regexp.MustCompile(want).MatchString(line.String()) {
 		t.Errorf("it says %s", said)
 	}
 	said, err = rotatePepper(t, k.dir, later)
