@@ -59,7 +59,8 @@ func (s *Service) fault(err error) error {
 			Code: api.CodeUnavailable, Detail: "the store did not say whether the change was kept",
 			Fix: "make it again, with the same Idempotency-Key if it has one", err: err,
 		}
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrRefused):
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrRefused),
+		errors.Is(err, store.ErrUnfit):
 		s.pinged.forget()
 		return &Error{
 			Code: api.CodeUnavailable, Detail: "the store can't be read and written", Fix: "try again; the service's log says more", err: err,

@@ -23,20 +23,29 @@ func databaseFlag(flags *pflag.FlagSet, into *string) {
 	flags.StringVar(into, "database", "", databaseUsage)
 }
 
-// parseDatabase reads the URL of a PostgreSQL database. Arguments are there for everybody on the machine to see, so that a password
-// among them is refused.
+// parseDatabase reads the URL of a PostgreSQL database that --database gives.
 func parseDatabase(raw string) (postgres.Config, error) {
+	c, err := databaseOf(raw)
+	if refusal, ok := errors.AsType[*cliutil.Error](err); ok {
+		refusal.Message = "--database: " + refusal.Message
+	}
+	return c, err
+}
+
+// databaseOf is parseDatabase for who says himself where the URL stands. Arguments are there for everybody on the machine to see, so
+// that a password among them is refused.
+func databaseOf(raw string) (postgres.Config, error) {
 	if u, err := url.Parse(raw); err == nil {
 		_, inUser := u.User.Password()
 		if inUser || u.Query().Has("password") {
-			e := cliutil.UsageError("--database holds a password, which others on this machine could read")
+			e := cliutil.UsageError("it holds a password, which others on this machine could read")
 			e.Hint = "leave it out of the URL; put it in ~/.pgpass or the variable PGPASSWORD"
 			return postgres.Config{}, e
 		}
 	}
 	c, err := postgres.Parse(raw)
 	if err != nil {
-		return c, cliutil.UsageError("--database: %s", cliutil.Printable(err.Error()))
+		return c, cliutil.UsageError("%s", cliutil.Printable(err.Error()))
 	}
 	return c, nil
 }
@@ -91,8 +100,13 @@ func unusableStore(err error) error {
 		{store.ErrOlderSchema, "older-schema", "start this version of keyfobd on it once, which brings it up to date"},
 		{store.ErrServed, "older-replicas", "stop every replica, then start this version: no older one can run beside it"},
 		{store.ErrCrowded, "database-crowded", "give the database more connections (max_connections), or each replica fewer (pool_max_conns in --database)"},
-		{store.ErrUnreachable, "database-unreachable", "start the database, or check host and port of --database"},
+		{store.ErrUnreachable, "database-unreachable", "start the database, or check host, port and what --database says of TLS (sslmode, sslrootcert)"},
 		{store.ErrReadOnly, "database-read-only", "give --database the primary server, not a standby"},
+		{store.ErrNoSchema, "database-empty", "check database and search_path of --database; bootstrap, serve or migrate-store makes the tables"},
+		{
+			store.ErrUnfit, "database-unfit",
+			"make a database as docs/scale.md does: UTF8, owned by its user, and empty, on PostgreSQL 13 or newer that syncs what it commits",
+		},
 		{sqlite.ErrNoAccess, "database-no-access", asItsUser},
 		{store.ErrRefused, "database-refused", "check user, password (~/.pgpass, PGPASSWORD) and database of --database"},
 	} {

@@ -165,7 +165,7 @@ func checkDatabase(value string) error {
 	if value == "" {
 		return nil
 	}
-	_, err := parseDatabase(value)
+	_, err := databaseOf(value)
 	return err
 }
 

@@ -36,7 +36,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	dir, second, database := privateDir(t), privateDir(t), pgtest.Own(t).Database(t)
 	noError(t, os.MkdirAll(dir, 0o700))
 	err := statusRun(t.Context(), &StatusOptions{Database: database, Output: output(io.Discard, io.Discard, cliutil.FormatTable)})
-	failure(t, err, "older-schema", cliutil.ExitFailed) // nothing is there, and nothing was made
+	failure(t, err, "database-empty", cliutil.ExitFailed) // nothing is there, and nothing was made
 
 	shared := func(o *ServeOptions) { o.Database = database }
 	one := start(t, dir, shared)

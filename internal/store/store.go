@@ -29,6 +29,10 @@ var (
 	ErrUnreachable = errors.New("the database can't be reached")
 	ErrReadOnly    = errors.New("the database takes no writes")
 	ErrRefused     = errors.New("the database can't be used")
+	// ErrUnfit: the database is not made as a service needs it.
+	ErrUnfit = errors.New("the database is not fit for a service")
+	// ErrNoSchema: a program that may not change the database finds none of its tables in it.
+	ErrNoSchema = errors.New("the database holds no service")
 	// ErrChangesGone: the changes since a number are not kept; all that was read before is to be read anew.
 	ErrChangesGone = errors.New("older changes are not kept")
 )

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,7 +15,7 @@ import (
 
 // Refusals of a database; they are about its making, not about a row.
 var (
-	errForeign = errors.New("it holds tables of another program")
+	errForeign = fmt.Errorf("%w: it holds tables of another program", store.ErrUnfit)
 	errText    = errors.New("the text holds a NUL or is not UTF-8")
 )
 
@@ -104,12 +106,27 @@ func explanations() map[string]struct {
 		codePassword:      {store.ErrRefused, "the password is wrong or missing"},
 		codeAuthorization: {store.ErrRefused, "it lets this user not in from here"},
 		codeNoDatabase:    {store.ErrRefused, "there is no such database"},
-		codeNoPrivilege:   {store.ErrRefused, "the user may not do this"},
+		codeNoPrivilege:   {store.ErrUnfit, "the user may not do this"},
 		codeDiskFull:      {store.ErrUnavailable, "the disk is full"},
 		classResources:    {store.ErrUnavailable, "it has not enough memory or the like"},
 		classSystem:       {store.ErrUnavailable, "its system failed"},
 	}
 }
+
+// oneLine is the failure of a connection, which has a line for each address and each try, in one line. A try that failed like the one
+// before it is left out.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	what, tries, _ := strings.Cut(e.error.Error(), "\n\t")
+	if tries == "" {
+		return what
+	}
+	return what + " " + strings.Join(slices.Compact(strings.Split(tries, "\n\t")), "; ")
+}
+
+// Unwrap returns the failure.
+func (e oneLine) Unwrap() error { return e.error }
 
 // explain adds to PostgreSQL's answer which database it is about and, where it is known, what is wrong with it. The answer of a
 // failed connection names host, user and database, never the password.
@@ -120,12 +137,12 @@ func (s *Store) explain(err error) error {
 		known, ok = all[code[:len(classSystem)]]
 	}
 	if ok {
-		return fmt.Errorf("database %s: %s: %w: %w", s.name, known.says, known.is, err)
+		return fmt.Errorf("database %s: %s: %w: %w", s.name, known.says, known.is, oneLine{err})
 	}
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fmt.Errorf("database %s: %w", s.name, err)
+		return fmt.Errorf("database %s: %w", s.name, oneLine{err})
 	}
-	for _, known := range []error{store.ErrNewerSchema, store.ErrOlderSchema, store.ErrNotEmpty, store.ErrServed, store.ErrRefused, store.ErrReadOnly, errForeign} {
+	for _, known := range []error{store.ErrNewerSchema, store.ErrOlderSchema, store.ErrNotEmpty, store.ErrServed, store.ErrUnfit, store.ErrNoSchema, store.ErrReadOnly} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("database %s: %w", s.name, err)
 		}
@@ -147,7 +164,7 @@ func (s *Store) unreachable(ctx context.Context, err error) error {
 	case ctx.Err() != nil || state(err) != "":
 		return s.fault(ctx, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("database %s: no connection was to be had in time: %w: %w", s.name, store.ErrBusy, err)
+		return fmt.Errorf("database %s: no connection was to be had in time: %w: %w", s.name, store.ErrBusy, oneLine{err})
 	}
-	return fmt.Errorf("database %s: %w: %w", s.name, store.ErrUnreachable, err)
+	return fmt.Errorf("database %s: %w: %w", s.name, store.ErrUnreachable, oneLine{err})
 }

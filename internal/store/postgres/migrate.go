@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -37,8 +36,8 @@ const (
 // schemaOf returns what the database says of its schema; zero: it is empty.
 func schemaOf(ctx context.Context, conn *pgx.Conn) (is schema.Applied, err error) {
 	var tables, ours int
-	const count = `SELECT count(*), count(*) FILTER (WHERE table_name IN ('schema_migrations', 'key_changes', 'readiness'))
-		FROM information_schema.tables WHERE table_schema = current_schema()`
+	const count = `SELECT count(*), count(*) FILTER (WHERE tablename IN ('schema_migrations', 'key_changes', 'readiness'))
+		FROM pg_tables WHERE schemaname = current_schema()` // information_schema leaves out what the user has no right to
 	if err := conn.QueryRow(ctx, count).Scan(&tables, &ours); err != nil {
 		return is, err
 	}
@@ -78,8 +77,8 @@ func migrateTo(ctx context.Context, conn *pgx.Conn, all []schema.Migration) erro
 			is = now
 			continue
 		}
-		if code != codeLockTimeout {
-			return fmt.Errorf("migration %s: %w", next.Name, errors.New("it was not applied"))
+		if code != codeLockTimeout { // there is something else of that name
+			return fmt.Errorf("migration %s: %w: %w", next.Name, store.ErrUnfit, applied)
 		}
 		select {
 		case <-time.After(lockPause):

@@ -76,7 +76,7 @@ func Parse(raw string) (Config, error) {
 	pool, err := pgxpool.ParseConfig(raw)
 	if err != nil {
 		if bad, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && bad.Unwrap() != nil {
-			return Config{}, fmt.Errorf("%s: %w", form, bad.Unwrap())
+			return Config{}, bad.Unwrap() // of an option: a URL that can't be read was refused above
 		}
 		return Config{}, errors.New(form)
 	}
@@ -111,11 +111,11 @@ func (c Config) Name() string {
 
 // Open opens the database and brings its schema up to date, together with any other process that does so now. A database that
 // holds something else or is of a schema that is too new (store.ErrNewerSchema), a standby, and a server that is too old or could lose
-// what it acknowledged (store.ErrRefused) are refused and left as they are. Open takes at most a minute.
+// what it acknowledged (store.ErrUnfit) are refused and left as they are. Open takes at most a minute.
 func Open(ctx context.Context, c Config) (*Store, error) { return openWith(ctx, c, migrate) }
 
-// OpenAsIs is Open for who only looks: a database whose schema is older than this program's is refused (store.ErrOlderSchema), and
-// left as it is.
+// OpenAsIs is Open for who only looks: a database without a schema (store.ErrNoSchema) or with one that is older than this program's
+// (store.ErrOlderSchema) is refused, and left as it is.
 func OpenAsIs(ctx context.Context, c Config) (*Store, error) {
 	return openWith(ctx, c, func(ctx context.Context, conn *pgx.Conn) error {
 		is, err := schemaOf(ctx, conn)
@@ -123,6 +123,8 @@ func OpenAsIs(ctx context.Context, c Config) (*Store, error) {
 		switch {
 		case err != nil:
 			return err
+		case is.Version == 0:
+			return store.ErrNoSchema
 		case is.Version < known:
 			return fmt.Errorf("%w: its schema is %d, this program's %d", store.ErrOlderSchema, is.Version, known)
 		}
@@ -140,7 +142,7 @@ func openWith(ctx context.Context, c Config, prepare func(context.Context, *pgx.
 	}
 	if err := s.open(short, prepare); err != nil {
 		s.pool.Close()
-		return nil, s.fault(ctx, err)
+		return nil, err
 	}
 	few := c.pool.Copy()
 	few.MaxConns, few.MinConns, few.MinIdleConns = apartConns, 0, 0
@@ -163,13 +165,17 @@ func (s *Store) open(ctx context.Context, prepare func(context.Context, *pgx.Con
 	}
 	defer conn.Release()
 	var is settings
-	if err := conn.QueryRow(ctx, settingsQuery).Scan(&is.version, &is.encoding, &is.standby, &is.fsync, &is.commit); err != nil {
-		return err
+	err = conn.QueryRow(ctx, settingsQuery).Scan(&is.version, &is.encoding, &is.standby, &is.fsync, &is.commit, &is.path)
+	if err == nil {
+		err = is.check()
 	}
-	if err := is.check(); err != nil {
-		return err
+	if err == nil {
+		err = prepare(ctx, conn.Conn())
 	}
-	return prepare(ctx, conn.Conn())
+	if err != nil {
+		return s.fault(ctx, err)
+	}
+	return nil
 }
 
 // settings are what a server must have for an acknowledged write to be safe. One that does not know a setting is taken to have it.
@@ -179,23 +185,27 @@ type settings struct {
 	standby  bool
 	fsync    string
 	commit   string
+	path     string // search_path; empty: it names a schema that is there
 }
 
 const settingsQuery = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),
-	coalesce(current_setting('fsync', true), 'on'), coalesce(current_setting('synchronous_commit', true), 'on')`
+	coalesce(current_setting('fsync', true), 'on'), coalesce(current_setting('synchronous_commit', true), 'on'),
+	CASE WHEN current_schema() IS NULL THEN format('%L', current_setting('search_path')) ELSE '' END`
 
 func (s settings) check() error {
 	switch {
 	case s.version < oldestSupported:
-		return fmt.Errorf("%w: PostgreSQL %d is too old, 13 is needed", store.ErrRefused, s.version/10000)
+		return fmt.Errorf("%w: PostgreSQL %d is too old, 13 is needed", store.ErrUnfit, s.version/10000)
 	case s.encoding != "UTF8":
-		return fmt.Errorf("%w: its encoding is %s, not UTF8", store.ErrRefused, s.encoding)
+		return fmt.Errorf("%w: its encoding is %s, not UTF8", store.ErrUnfit, s.encoding)
 	case s.standby:
 		return fmt.Errorf("%w: it is a standby", store.ErrReadOnly)
 	case s.fsync != "on":
-		return fmt.Errorf("%w: fsync is %s, so that a power cut could lose writes", store.ErrRefused, s.fsync)
+		return fmt.Errorf("%w: fsync is %s, so that a power cut could lose writes", store.ErrUnfit, s.fsync)
 	case s.commit == "off":
-		return fmt.Errorf("%w: synchronous_commit is off, so that a crash could lose writes", store.ErrRefused)
+		return fmt.Errorf("%w: synchronous_commit is off, so that a crash could lose writes", store.ErrUnfit)
+	case s.path != "":
+		return fmt.Errorf("%w: search_path is %s, in which there is no schema that the user may use", store.ErrUnfit, s.path)
 	}
 	return nil
 }
