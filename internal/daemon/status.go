@@ -165,7 +165,7 @@ func statusOf(ctx context.Context, db viewer) (doc *statusDoc, err error) {
 			return err
 		}
 		replicas, err := tx.Replicas()
-		ago := func(at time.Time) float64 { return max(s.Now.Sub(at), 0).Round(time.Millisecond).Seconds() }
+		ago := func(at time.Time) float64 { return float64(max(s.Now.Sub(at), 0).Milliseconds()) / 1000 } // Seconds() adds up to 1.5430000000000001
 		for _, r := range replicas {
 			one := replicaDoc{
 				Name: r.Name, Version: r.Version, State: replicaServing, Applied: r.Applied, Behind: max(doc.LastChange-r.Applied, 0),
