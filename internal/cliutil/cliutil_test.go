@@ -31,6 +31,19 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+func TestWord(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"ci": "ci", "key_06h1": "key_06h1", "team/ci-2": "team/ci-2",
+		"with space": "'with space'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "*": "'*'", "日本": "'日本'", "": "''",
+		"a\x1b[2J": `a\u001b[2J`,
+	} {
+		if got := Word(in); got != want {
+			t.Errorf("Word(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
 // TestNothingUnprintableInOutput holds for tables and for JSON, whose meaning stays the same.
 func TestNothingUnprintableInOutput(t *testing.T) {
 	t.Parallel()

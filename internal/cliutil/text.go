@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/keyfob/keyfob/internal/shellquote"
 )
 
 // Printable makes text that came from a service or a file safe to show: whatever is not printable (controls, escape
@@ -34,6 +36,15 @@ func Printable(s string) string {
 
 // Quoted is text from the command line as an error repeats it: in quotes, printable, and never a secret.
 func Quoted(text string) string { return strconv.Quote(shown(text)) }
+
+// Word is a key's name, or whatever else a user chose, as a command in a hint holds it: one word of a POSIX shell, printable.
+func Word(text string) string {
+	line, err := shellquote.Line(shellquote.Sh, []string{"keyfob", text})
+	if err != nil {
+		return Printable(text) // no shell takes it
+	}
+	return strings.TrimPrefix(line, "keyfob ")
+}
 
 // Plain takes the backquotes out of a flag's usage, which mark its value's name there.
 func Plain(usage string) string { return strings.ReplaceAll(usage, "`", "") }

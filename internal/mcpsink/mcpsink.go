@@ -93,7 +93,7 @@ func (s *Sink) find(ctx context.Context, next secret.Secret) (found, error) {
 	if len(out.holding) == 0 && !out.running {
 		return out, &sink.Error{
 			Sink: s.Name(), Reason: "no client here is connected with the key " + out.name,
-			Hint: "connect one: keyfob mcp connect --client CLIENT --key " + out.name + " --apply",
+			Hint: "connect one: keyfob mcp connect --client CLIENT --key " + out.keyID + " --apply",
 		}
 	}
 	return out, nil

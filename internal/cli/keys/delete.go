@@ -99,7 +99,7 @@ func deleteUsed(ctx context.Context, opts *DeleteOptions, at cliutil.OrgClient, 
 	if opts.Yes {
 		e := cliutil.Describe(recent)
 		e.Message = used
-		e.Hint = "see who uses it with `keyfob keys delete " + key.Name + " --dry-run`; add --force to delete it all the same"
+		e.Hint = "see who uses it with `keyfob keys delete " + cliutil.Word(key.Name) + " --dry-run`; add --force to delete it all the same"
 		return e
 	}
 	question := fmt.Sprintf("In use: %s, last %s. What uses it will fail at once.", cliutil.Printable(used), cliutil.Ago(opts.Now(), recent.LastUsedAt))

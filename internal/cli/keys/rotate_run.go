@@ -175,7 +175,7 @@ func describeRotation(ctx context.Context, err error, key string) error {
 	if !step.Opened {
 		return &e
 	}
-	next := "run the command again to go on with the same secret, or take it back: keyfob keys rotate " + key + " --abort"
+	next := "run the command again to go on with the same secret, or take it back: keyfob keys rotate " + cliutil.Word(key) + " --abort"
 	state := "the old secret works on; "
 	if step.Cut {
 		state, next = "the old secret has ended; ", "run the command again to go on with the same secret"
@@ -205,14 +205,14 @@ func abortRotation(ctx context.Context, opts *RotateOptions) error {
 	if len(open) == 0 {
 		return &cliutil.Error{
 			Code: "rotation-not-found", Exit: cliutil.ExitNotFound, Message: "no rotation of the key is open",
-			Hint: "see what was: keyfob keys show " + opts.Key,
+			Hint: "see what was: keyfob keys show " + cliutil.Word(opts.Key),
 		}
 	}
 	env, err := at.CancelRotation(ctx, at.Org, open[0].KeyID, open[0].ID, opts.Force)
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Code == api.CodeRotationUsed {
 		e := *cliutil.Describe(err)
-		e.Hint = "give its sinks the old secret back (keyfob keys reveal " + opts.Key + "), then add --force; or run the rotation again to finish it"
+		e.Hint = "give its sinks the old secret back (keyfob keys reveal " + cliutil.Word(opts.Key) + "), then add --force; or run the rotation again to finish it"
 		return &e
 	}
 	if err != nil {

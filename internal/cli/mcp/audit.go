@@ -267,7 +267,7 @@ func verdict(found []leak) error {
 		}
 		open++
 		if hint == "" && l.Key != "" {
-			hint = "replace it: keyfob keys rotate " + cliutil.Printable(l.Key) + ", and connect clients with `keyfob mcp connect --apply`, which needs no key in a file of the project"
+			hint = "replace it: keyfob keys rotate " + cliutil.Word(l.Key) + ", and connect clients with `keyfob mcp connect --apply`, which needs no key in a file of the project"
 		}
 	}
 	if open == 0 {

@@ -184,7 +184,7 @@ func (t taken) withdraw(ctx context.Context, opts *ConnectOptions, at site, err 
 		name := cliutil.Printable(key.Key.Name)
 		gone := at.session.Client.DeleteKey(ctx, at.org, key.Key.ID, client.DeleteKeyOptions{AcknowledgeRecentUse: true})
 		if gone != nil {
-			opts.Out.Note("The key %s was made and could not be deleted: %v. Delete it: keyfob keys delete %s", name, gone, name)
+			opts.Out.Note("The key %s was made and could not be deleted: %v. Delete it: keyfob keys delete %s", name, gone, cliutil.Word(key.Key.Name))
 			continue
 		}
 		opts.Out.Note("The key %s, which was made for this, is deleted again.", name)

@@ -201,7 +201,7 @@ func (a *keyAccess) explain(err error) error {
 	default:
 		return err
 	}
-	e.Hint = "run `keyfob keys enable " + a.key + "`, or connect the client with another key: `keyfob mcp connect --client CLIENT`"
+	e.Hint = "run `keyfob keys enable " + cliutil.Word(a.key) + "`, or connect the client with another key: `keyfob mcp connect --client CLIENT`"
 	if e.Code == string(api.CodeKeyExpired) {
 		e.Hint = "give the key a later expiry, or connect the client with another key: `keyfob mcp connect --client CLIENT`"
 	}
