@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -44,7 +45,7 @@ func TestEveryCommandFailsWell(t *testing.T) {
 	home := t.TempDir()
 	streams, _, _, _ := cliutil.TestStreams()
 	tree := root.New(cliutil.NewFactory(streams, func(string) string { return "" }))
-	commands := 0
+	commands, quoted := 0, regexp.MustCompile(`'[^']*'|"[^"]*"`)
 	walk(tree, nil, func(cmd *cobra.Command, path []string) {
 		commands++
 		name := strings.Join(append([]string{"keyfob"}, path...), " ")
@@ -65,6 +66,11 @@ func TestEveryCommandFailsWell(t *testing.T) {
 		help := runIn(t, home, append(slices.Clip(path), "--help")...)
 		if help.exit != 0 || help.stderr != "" || !strings.Contains(help.stdout, "USAGE") || !strings.Contains(help.stdout, "EXAMPLES") {
 			t.Errorf("%s --help: %+v", name, help)
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if bare := quoted.ReplaceAllString(line, ""); strings.ContainsAny(bare, "[]{}*?") {
+				t.Errorf("%s: zsh would expand what is not quoted in %q", name, line)
+			}
 		}
 		if n := strings.Count("\n"+cmd.Example, "\n$ "); !cmd.HasSubCommands() && n < 3 {
 			t.Errorf("%s has %d examples, want 3", name, n)

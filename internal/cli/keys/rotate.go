@@ -79,7 +79,7 @@ $ keyfob keys rotate ci --to github:acme/app#API_KEY --to k8s:prod/app#api-key
 $ keyfob keys rotate ci --to file:ci.key --retire silence:15m --on-use fail --wait
 $ keyfob keys rotate ci --retire now
 $ keyfob keys rotate ci --abort
-$ keyfob keys rotate --all --tag team=web --older-than 90d --to file:keys/{name}`,
+$ keyfob keys rotate --all --tag team=web --older-than 90d --to 'file:keys/{name}'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if opts.All {
 				return cliutil.ExactArgs()(cmd, args)

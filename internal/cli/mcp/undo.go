@@ -25,7 +25,7 @@ func NewCmdUndo(f *cliutil.Factory, runF func(context.Context, *UndoOptions) err
 that was changed since is refused, and then none is touched. Keys stay as they are.`,
 		Example: `$ keyfob mcp undo
 $ keyfob mcp connect --client all --apply && keyfob mcp test || keyfob mcp undo
-$ keyfob mcp undo -o json | jq -r .files[]`,
+$ keyfob mcp undo -o json | jq -r '.files[]'`,
 		Args: cliutil.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cliutil.RunVerb(cmd, f, &opts.Out, opts, runF, undoRun)
