@@ -67,6 +67,9 @@ func TestEveryCommandFailsWell(t *testing.T) {
 		if help.exit != 0 || help.stderr != "" || !strings.Contains(help.stdout, "USAGE") || !strings.Contains(help.stdout, "EXAMPLES") {
 			t.Errorf("%s --help: %+v", name, help)
 		}
+		if strings.Contains(help.stdout, "(default 0s)") {
+			t.Errorf("%s --help names a default that is none: %s", name, help.stdout)
+		}
 		for line := range strings.Lines(cmd.Example) {
 			if bare := quoted.ReplaceAllString(line, ""); strings.ContainsAny(bare, "[]{}*?") {
 				t.Errorf("%s: zsh would expand what is not quoted in %q", name, line)

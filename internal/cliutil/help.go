@@ -3,6 +3,7 @@ package cliutil
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -85,7 +86,7 @@ func flagTable(flags *pflag.FlagSet) string {
 		value, usage := pflag.UnquoteUsage(f)
 		if f.Value.Type() != "bool" {
 			name += " " + strings.ToUpper(value)
-			if f.DefValue != "" && f.DefValue != "[]" {
+			if !slices.Contains([]string{"", "[]", "0s"}, f.DefValue) { // none is no default to tell
 				usage += " (default " + f.DefValue + ")"
 			}
 		}

@@ -108,7 +108,8 @@ RFC 3339 times, so that cut and awk can read it.
 -o json and -o yaml write one object. A list is {"keys":[…],"next_page_token":""}, one thing is {"key":{…}}, and what
 makes a secret adds "secret":"kf_…". Members may be added, never changed.
 
-A failure leaves stdout empty. With -o json it is one object on stderr:
+A failure leaves stdout empty, but where only some of many failed the results of all are there. With -o json it is one
+object on stderr:
 {"error":{"code":"…","message":"…","hint":"…","request_id":"…","status":404}}
 
 -q prints only ids, or only the secret.
