@@ -95,7 +95,11 @@ func deleteKey(ctx context.Context, opts *DeleteOptions, at cliutil.OrgClient, n
 
 // deleteUsed asks again about a key that is in use, or says how a script goes on.
 func deleteUsed(ctx context.Context, opts *DeleteOptions, at cliutil.OrgClient, key api.Key, recent *client.Error) error {
-	used := fmt.Sprintf("the key %s was used at %s and %d times in the last 24 hours", key.Name, cliutil.Stamp(recent.LastUsedAt), recent.Calls24h)
+	often := "once"
+	if recent.Calls24h != 1 {
+		often = fmt.Sprintf("%d times", recent.Calls24h)
+	}
+	used := fmt.Sprintf("the key %s was used at %s, %s in the last 24 hours", key.Name, cliutil.Stamp(recent.LastUsedAt), often)
 	if opts.Yes {
 		e := cliutil.Describe(recent)
 		e.Message = used

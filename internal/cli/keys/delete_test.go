@@ -122,7 +122,7 @@ func TestDelete(t *testing.T) {
 			if name == "all fail" && err.Error() != "all 2 keys failed" {
 				t.Errorf("got %v", err)
 			}
-			if tc.code == "key-recently-used" && !strings.Contains(err.Error(), "2026-11-23T11:00:00Z and 7 times") {
+			if tc.code == "key-recently-used" && !strings.Contains(err.Error(), "2026-11-23T11:00:00Z, 7 times in") {
 				t.Errorf("the error does not say when: %v", err)
 			}
 			if strings.HasPrefix(name, "in use") && !strings.Contains(errOut.String(), "1 hour ago") {
