@@ -101,6 +101,15 @@ func (o *Output) TakesSecret() error {
 	}
 }
 
+// SecretNotWritten says that what was made is there though nobody has its secret: the same command again would find its name taken.
+// It is nil for a nil err.
+func SecretNotWritten(err error, made, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Code: "secret-not-written", Exit: ExitFailed, Err: err, Message: made + " could not be written: " + err.Error(), Hint: hint}
+}
+
 // Line writes one line of payload.
 func (o *Output) Line(format string, args ...any) error {
 	_, err := fmt.Fprintf(o.IO.Out, format+"\n", args...)

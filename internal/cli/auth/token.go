@@ -97,16 +97,9 @@ func tokenRun(ctx context.Context, opts *TokenOptions) error {
 	return nil
 }
 
-// notWritten says that the session is there though nobody has its token: the same command again would find its name taken.
 func notWritten(made api.Session, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &cliutil.Error{
-		Code: "secret-not-written", Exit: cliutil.ExitFailed, Err: err,
-		Message: "the token " + cliutil.Quoted(made.Name) + " was made, but it could not be written: " + err.Error(),
-		Hint:    "end it, and make it again: keyfob auth logout --session " + made.ID,
-	}
+	return cliutil.SecretNotWritten(err, "the token "+cliutil.Quoted(made.Name)+" was made, but it",
+		"end it, and make it again: keyfob auth logout --session "+made.ID)
 }
 
 // words makes the values of a table what completion offers.

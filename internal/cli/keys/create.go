@@ -120,19 +120,12 @@ func createIntoFile(ctx context.Context, opts *CreateOptions, at cliutil.OrgClie
 	return nil
 }
 
-// notWritten says that the key is there though nobody has its secret: the same command again would find its name taken.
 func notWritten(key api.Key, err error) error {
-	if err == nil {
-		return nil
-	}
 	hint := "print it: keyfob keys reveal " + key.ID
 	if !key.Recoverable {
 		hint = "its secret is kept nowhere: give it another with `keyfob keys rotate " + key.ID + " --retire now`"
 	}
-	return &cliutil.Error{
-		Code: "secret-not-written", Exit: cliutil.ExitFailed, Err: err, Hint: hint,
-		Message: "the key " + cliutil.Quoted(key.Name) + " was made, but its secret could not be written: " + err.Error(),
-	}
+	return cliutil.SecretNotWritten(err, "the key "+cliutil.Quoted(key.Name)+" was made, but its secret", hint)
 }
 
 func sayCreated(out *cliutil.Output, at cliutil.OrgClient, key api.Key, file string) {
