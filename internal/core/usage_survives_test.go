@@ -96,15 +96,7 @@ func TestUseTakenOver(t *testing.T) {
 		}
 	}
 	m.must(m.u.adopt(t.Context()))
-	for m.u.kept.keys > 0 {
-		_, err := m.u.foldSome(t.Context())
-		m.must(err)
-	}
-	for _, id := range m.ids[:100] {
-		if got := m.read(id, windowAt(m.now)); got.Calls24h != 2 {
-			t.Fatalf("%s was called %d times, want 2", id, got.Calls24h)
-		}
-	}
+	m.calledTwice()
 }
 
 // TestUseBesideBriefWork: a command that opens the store for a moment leaves the journal to the process that serves.
@@ -125,13 +117,19 @@ func TestUseBesideBriefWork(t *testing.T) {
 		m.u.record(id, 1, m.now, Origin{})
 	}
 	m.must(m.u.flush(t.Context()))
+	m.calledTwice()
+}
+
+// calledTwice folds all that is kept, and wants two calls of each of the first keys.
+func (m *useModel) calledTwice() {
+	m.Helper()
 	for m.u.kept.keys > 0 {
-		_, err := m.u.foldSome(t.Context())
+		_, err := m.u.foldSome(m.Context())
 		m.must(err)
 	}
 	for _, id := range m.ids[:100] {
 		if got := m.read(id, windowAt(m.now)); got.Calls24h != 2 {
-			t.Fatalf("%s was called %d times, want 2", id, got.Calls24h)
+			m.Fatalf("%s was called %d times, want 2", id, got.Calls24h)
 		}
 	}
 }
